@@ -1,0 +1,1 @@
+"""Plays: the Flax network, policies, search, self-play, matches."""

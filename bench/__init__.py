@@ -1,0 +1,1 @@
+"""Measures: benchmarks, peers beside us, committed results."""

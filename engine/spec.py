@@ -1,0 +1,108 @@
+"""What a game and a network look like from outside: plain frozen values that load no JAX.
+
+`GameSpec` and `NetworkSpec` are the only vocabulary the JAX side and the torch side share. They are hashable, so they
+can be static arguments of a jitted function, and their JSON is stable, so its hash can travel in manifests.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+
+class SpecError(ValueError):
+    """A spec that contradicts itself, or weights that belong to another game."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GameSpec:
+    """The contract of one game, one set of rules, one layout of its state.
+
+    Shapes: `observation_shape` is what one player sees of one game; P = `num_players`, A = `num_actions`.
+    `state_bytes` counts the packed words of the engine's whole state, the meta word included.
+    `max_steps` is the length at which an episode is truncated, 0 for never.
+    """
+
+    env_id: str
+    version: str
+    num_players: int
+    num_actions: int
+    observation_shape: tuple[int, ...]
+    max_steps: int
+    state_bytes: int
+    options: tuple[tuple[str, str], ...] = ()
+    observation_dtype: str = "float32"
+    num_chance_outcomes: int = 0
+    preferred_batch: int = 4096
+    stochastic: bool = False
+    hidden_information: bool = False
+    alternating: bool = True
+
+    @property
+    def observation_size(self) -> int:
+        """Number of scalars in one observation."""
+        return math.prod(self.observation_shape)
+
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """Names of the byte layouts `engine.codec` speaks for this game."""
+        size = self.observation_size
+        return (
+            "state:packed_u32:v1",
+            "action:discrete_i32:v1",
+            f"obs:f32x{size}:v1",
+            f"obs:u8x{size}:v1",
+            f"obs:bits{size}:v1",
+        )
+
+    def fingerprint(self) -> str:
+        """The sha256 of the spec's JSON, in hex: equal exactly where states and weights are interchangeable."""
+        fields = dataclasses.asdict(self) | {"encodings": self.encodings}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def build_id(self) -> str:
+        """A short name for these rules: the version and the first twelve digits of the fingerprint."""
+        return f"{self.version}+{self.fingerprint()[:12]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSpec:
+    """The shape of a policy-value network, built alike by the Flax actor and by the torch learner.
+
+    `kind` "mlp" flattens the planes; "conv" keeps them and suits accelerators. `stem` is the side of the square
+    window of a first, position-sharing layer in front of an MLP (0 for none), `stem_channels` its width: for board games
+    it sees every short line with the same weights. `value_bins` values are spread evenly over [-1, 1]; the value is the
+    mean of a categorical distribution over them.
+    """
+
+    kind: Literal["mlp", "conv"] = "mlp"
+    width: int = 256
+    blocks: int = 3
+    stem: int = 0
+    stem_channels: int = 64
+    value_bins: int = 3
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("mlp", "conv"):
+            raise SpecError(f"network.kind is {self.kind!r}, expected 'mlp' or 'conv'")
+        for name, low, high in (
+            ("width", 1, 8192),
+            ("blocks", 0, 64),
+            ("stem", 0, 16),
+            ("stem_channels", 1, 1024),
+            ("value_bins", 2, 255),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SpecError(f"network.{name} is {value}, expected {low} to {high}")
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "NetworkSpec":
+        """Rebuilds a spec from the `network` object of a manifest or of run.json; `SpecError` if it does not fit."""
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise SpecError(f"network description {dict(fields)} does not fit: {error}") from error

@@ -1,0 +1,106 @@
+"""The end of a game has one owner: every step of the batch, the search and the services passes through `transition`.
+
+The engine's state is the game's words and one meta word: the step count in the low 30 bits, bit 30 for a game ended by
+an illegal action, bit 31 for a game that is over. An over
+state is absorbing.
+"""
+
+import dataclasses
+from typing import Generic
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from . import bits
+from .game import Game, State
+
+_OVER = np.uint32(1 << 31)
+_ILLEGAL = np.uint32(1 << 30)
+_COUNT = np.uint32((1 << 30) - 1)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class EngineState(Generic[State]):
+    """A game with its clock: what replay, search trees and the wire carry."""
+
+    game: State
+    meta: Array  # u32[]
+
+    @property
+    def over(self) -> Array:
+        """bool[], terminated or truncated."""
+        return (self.meta & _OVER) != 0
+
+    @property
+    def over_by_illegal(self) -> Array:
+        """bool[], ended by an illegal action."""
+        return (self.meta & _ILLEGAL) != 0
+
+    @property
+    def step_count(self) -> Array:
+        """i32[], moves made so far."""
+        return (self.meta & _COUNT).astype(jnp.int32)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Transition(Generic[State]):
+    """One guarded step."""
+
+    state: EngineState[State]
+    reward: Array  # f32[P]
+    terminated: Array  # bool[], over by the rules or by an illegal action
+    truncated: Array  # bool[], cut at `max_steps`
+    illegal: Array  # bool[], the action was illegal
+
+
+def start(game: Game[State], key: Array) -> EngineState[State]:
+    """A fresh game; `key` is uint32[2]."""
+    return EngineState(game=game.init(key), meta=jnp.zeros((), jnp.uint32))
+
+
+def transition(game: Game[State], state: EngineState[State], action: Array) -> Transition[State]:
+    """Plays `action` (i32[]) whatever the state: over states absorb it, an illegal one ends the game.
+
+    An illegal action leaves the board as it was and gives the mover -1, every other player 1/(P-1).
+    """
+    spec = game.spec
+    live = ~state.over
+    legal = bits.is_set(game.legal_actions(state.game), action)
+    step = game.step(state.game, action)
+    played = live & legal
+    illegal = live & ~legal
+
+    count = (state.meta & _COUNT) + live.astype(jnp.uint32)
+    terminated = (played & step.terminated) | illegal
+    truncated = jnp.zeros((), bool)
+    if spec.max_steps:
+        truncated = live & ~terminated & (count >= spec.max_steps)
+    ended = terminated | truncated
+    flags = jnp.where(ended, _OVER, np.uint32(0)) | jnp.where(illegal, _ILLEGAL, np.uint32(0))
+    meta = jnp.where(live, count | flags, state.meta)
+
+    board = jax.tree.map(lambda new, old: jnp.where(played, new, old), step.state, state.game)
+    reward = jnp.where(played, step.reward, 0.0)
+    reward = jnp.where(illegal, _illegal_reward(game, state.game), reward)
+    return Transition(EngineState(board, meta), reward, terminated, truncated, illegal)
+
+
+def legal_actions(game: Game[State], state: EngineState[State]) -> Array:
+    """bool[A]; all True in an over state, where any action does nothing, so that no softmax divides by zero."""
+    return game.legal_actions(state.game) | state.over
+
+
+def observe(game: Game[State], state: EngineState[State]) -> Array:
+    """The observation of the player to move, f32[*observation_shape]."""
+    return game.observe(state.game, game.player(state.game))
+
+
+def _illegal_reward(game: Game[State], state: State) -> Array:
+    """f32[P]: -1 for the mover, shared gains for the others."""
+    num_players = game.spec.num_players
+    mover = jnp.arange(num_players) == game.player(state)
+    return jnp.where(mover, -1.0, 1.0 / max(num_players - 1, 1))

@@ -1,0 +1,6 @@
+"""The table of built-in games. Values name the class, so that listing games loads none of them."""
+
+BUILT_IN = {
+    "connect4": "connect4:Connect4",
+    "tictactoe": "tictactoe:TicTacToe",
+}

@@ -1,0 +1,1 @@
+"""Remembers: the ring in device memory and what is sampled from it."""

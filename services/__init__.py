@@ -1,0 +1,1 @@
+"""Everything with a clock, a socket, a file path or an environment variable."""
