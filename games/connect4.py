@@ -65,9 +65,9 @@ class Connect4:
 
         won = _has_four(low, high)
         full = bits.popcount(all_low) + bits.popcount(all_high) == ROWS * COLUMNS - 1
-        gain = jnp.where(won, 1.0, 0.0)
-        first_moved = self.player(state) == 0
-        reward = jnp.stack([jnp.where(first_moved, gain, -gain), jnp.where(first_moved, -gain, gain)])
+        # A product with a constant stays one vector loop, where a stack of two scalars would branch per element.
+        sign = jnp.where(self.player(state) == 0, 1.0, -1.0)
+        reward = jnp.where(won, sign * jnp.array([1.0, -1.0]), 0.0)
         return Step(Connect4State(state.other_low, state.other_high, low, high), reward, won | full)
 
     def observe(self, state: Connect4State, player: Array) -> Array:

@@ -67,8 +67,8 @@ def _piece(x: int, y: int, owner: int, marks: Literal["discs", "xo"]) -> str:
     cell = f'<rect class="hole" x="{x - corner}" y="{y - corner}" width="{2 * corner}" height="{2 * corner}" rx="4"/>'
     reach = radius * 2 // 3
     if owner == 0:
-        return cell + f'<path class="p0 x" d="M{x - reach} {y - reach}L{x + reach} {y + reach}M{x + reach} {y - reach}' \
-            f'L{x - reach} {y + reach}"/>'
+        strokes = f"M{x - reach} {y - reach}L{x + reach} {y + reach}M{x + reach} {y - reach}L{x - reach} {y + reach}"
+        return cell + f'<path class="p0 x" d="{strokes}"/>'
     return cell + (f'<circle class="p1 x" cx="{x}" cy="{y}" r="{reach}"/>' if owner == 1 else "")
 
 

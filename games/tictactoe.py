@@ -48,9 +48,9 @@ class TicTacToe:
         other = state.marks >> CELLS
         won = _has_line(own)
         full = (own | other) == _FULL
-        gain = jnp.where(won, 1.0, 0.0)
-        first_moved = self.player(state) == 0
-        reward = jnp.stack([jnp.where(first_moved, gain, -gain), jnp.where(first_moved, -gain, gain)])
+        # A product with a constant stays one vector loop, where a stack of two scalars would branch per element.
+        sign = jnp.where(self.player(state) == 0, 1.0, -1.0)
+        reward = jnp.where(won, sign * jnp.array([1.0, -1.0]), 0.0)
         return Step(TicTacToeState(other | (own << CELLS)), reward, won | full)
 
     def observe(self, state: TicTacToeState, player: Array) -> Array:

@@ -1,0 +1,70 @@
+"""What a search asks about a leaf: move preferences and a value, from a network or from random play."""
+
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from ..engine import bits
+from ..engine.game import Game, State
+from ..engine.transition import EngineState, legal_actions, observe, transition
+from .network import Network, Params, apply
+
+_LONGEST_PLAYOUT = 1024
+
+
+class Evaluator(Protocol):
+    """Judges a batch of live states for the player to move."""
+
+    def __call__(self, states: EngineState[Any], key: Array) -> tuple[Array, Array]:
+        """(policy logits f32[B, A], value f32[B]); `key` is uint32[2]."""
+        ...
+
+
+def network_evaluator(game: Game[State], network: Network, params: Params, *, symmetrise: bool = False) -> Evaluator:
+    """Judges by the network; `symmetrise` averages over the game's symmetries (once per symmetry more work)."""
+    symmetries = game.symmetries() if symmetrise else ()
+
+    def evaluate(states: EngineState[State], key: Array) -> tuple[Array, Array]:
+        del key
+        logits, value = apply(network, params, _observations(game, states))
+        for symmetry in symmetries:
+            mapped = EngineState(jax.vmap(symmetry.state)(states.game), states.meta)
+            mapped_logits, mapped_value = apply(network, params, _observations(game, mapped))
+            logits = logits + mapped_logits[:, jnp.array(symmetry.actions)]
+            value = value + mapped_value
+        scale = 1.0 / (1 + len(symmetries))
+        return logits * scale, value * scale
+
+    return evaluate
+
+
+def playout_evaluator(game: Game[State]) -> Evaluator:
+    """Judges by one random game to the end, with no preference among moves: classic Monte Carlo tree search."""
+
+    def evaluate(states: EngineState[State], key: Array) -> tuple[Array, Array]:
+        num_states = states.meta.shape[0]
+        mover = jax.vmap(lambda state: game.player(state.game))(states)
+
+        def unfinished(carry: tuple[EngineState[State], Array, Array]) -> Array:
+            current, _, ply = carry
+            return jnp.any(~current.over) & (ply < _LONGEST_PLAYOUT)
+
+        def play(carry: tuple[EngineState[State], Array, Array]) -> tuple[EngineState[State], Array, Array]:
+            current, total, ply = carry
+            words = jax.random.bits(jax.random.fold_in(key, ply), (num_states,))
+            actions = jax.vmap(lambda state, word: bits.random_legal(legal_actions(game, state), word))(current, words)
+            moved = jax.vmap(lambda state, action: transition(game, state, action))(current, actions)
+            return moved.state, total + moved.reward, ply + 1
+
+        nothing = jnp.zeros((num_states, game.spec.num_players))
+        _, total, _ = jax.lax.while_loop(unfinished, play, (states, nothing, jnp.int32(0)))
+        value = jnp.sum(jnp.where(mover[:, None] == jnp.arange(game.spec.num_players)[None], total, 0.0), axis=1)
+        return jnp.zeros((num_states, game.spec.num_actions)), value
+
+    return evaluate
+
+
+def _observations(game: Game[State], states: EngineState[State]) -> Array:
+    return jax.vmap(lambda state: observe(game, state))(states)

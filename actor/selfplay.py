@@ -1,0 +1,192 @@
+"""Self-play as one jitted unroll: T moves of B games, from packed states to training samples, nothing thrown away.
+
+An unroll may end in the middle of games. Its samples wait until the next unroll has played on: value targets are
+computed over the window of both, so the outcome of a game reaches back across the seam; only what is still
+unfinished after a whole further unroll leans on the search's own value.
+"""
+
+import dataclasses
+from typing import Generic
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from ..engine.batch import select
+from ..engine.game import Game, State
+from ..engine.transition import EngineState, transition
+from .evaluators import Evaluator
+from .openings import draw_plies, random_openings
+from .search import SearchConfig, search
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfPlayConfig:
+    """How games are played for training.
+
+    A share of `opening_fraction` of the games starts after up to `opening_plies` random moves. `trace_decay` is the λ
+    of the value targets: 1 for the outcome alone, 0 for the next search value alone.
+    """
+
+    num_games: int = 512
+    unroll_length: int = 32
+    opening_fraction: float = 0.6
+    opening_plies: int = 30
+    trace_decay: float = 0.9
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Moves(Generic[State]):
+    """T moves of B games as they were played."""
+
+    state: EngineState[State]  # [T, B]
+    policy: Array  # f32[T, B, A]
+    value: Array  # f32[T, B], the search's value for the mover
+    reward: Array  # f32[T, B], the mover's
+    discount: Array  # f32[T, B], 0 at the end of a game, else +1 or -1 by who moves next
+    finished: Array  # bool[T, B], the game ended with this move
+    outcome: Array  # f32[T, B], the first player's reward where a game ended
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Samples(Generic[State]):
+    """What replay stores: N rows."""
+
+    state: EngineState[State]  # [N]
+    policy: Array  # f32[N, A]
+    value: Array  # f32[N], the return for the player to move
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SelfPlayState(Generic[State]):
+    """What one unroll hands to the next."""
+
+    games: EngineState[State]  # [B]
+    waiting: Moves[State]  # [T, B], the last unroll's moves, whose targets are not computed yet
+    key: Array  # uint32[2]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SelfPlayStats:
+    """Sums over one unroll."""
+
+    episodes: Array  # i32[]
+    episode_moves: Array  # i32[], moves in those episodes after their openings
+    first_wins: Array  # i32[]
+    second_wins: Array  # i32[]
+    policy_entropy: Array  # f32[], mean over moves, nats
+
+
+def begin(game: Game[State], key: Array, config: SelfPlayConfig) -> SelfPlayState[State]:
+    """The first games and an empty window, whose moves `unroll` must not emit (see its `warm`)."""
+    game_key, next_key = jax.random.split(key)
+    games = _new_games(game, game_key, config)
+    shape = (config.unroll_length, config.num_games)
+    zeros = jnp.zeros(shape)
+    waiting = Moves(
+        state=jax.tree.map(lambda leaf: jnp.zeros((config.unroll_length, *leaf.shape), leaf.dtype), games),
+        policy=jnp.zeros((*shape, game.spec.num_actions)),
+        value=zeros,
+        reward=zeros,
+        discount=zeros,
+        finished=zeros > 0,
+        outcome=zeros,
+    )
+    return SelfPlayState(games, waiting, next_key)
+
+
+def unroll(
+    game: Game[State],
+    evaluate: Evaluator,
+    carry: SelfPlayState[State],
+    config: SelfPlayConfig,
+    search_config: SearchConfig,
+) -> tuple[SelfPlayState[State], Samples[State], SelfPlayStats]:
+    """Plays T moves of B games; returns the samples of the *previous* unroll, [T * B] rows.
+
+    The samples of the very first call are the empty window of `begin`: the caller drops them.
+    """
+    key, move_key = jax.random.split(carry.key)
+    keys = jax.random.split(move_key, config.unroll_length)
+
+    def move(games: EngineState[State], step_key: Array) -> tuple[EngineState[State], Moves[State]]:
+        return _move(game, evaluate, games, step_key, config, search_config)
+
+    games, moves = jax.lax.scan(move, carry.games, keys)
+    samples = _emit(carry.waiting, moves, config.trace_decay)
+    return SelfPlayState(games, moves, key), samples, _stats(moves)
+
+
+def returns(moves: Moves[State], trace_decay: float) -> Array:
+    """λ-returns f32[T, B] for the mover: Gₜ = rₜ + γₜ((1-λ) vₜ₊₁ + λ Gₜ₊₁), with the last value for what comes after."""
+
+    def back(following: tuple[Array, Array], move: Moves[State]) -> tuple[tuple[Array, Array], Array]:
+        next_value, next_return = following
+        future = (1 - trace_decay) * next_value + trace_decay * next_return
+        # The window's last move has no successor: its own search value stands for the return (see `_emit`).
+        target = move.reward + move.discount * future
+        return (move.value, target), target
+
+    last = jax.tree.map(lambda leaf: leaf[-1], moves)
+    ended = last.discount == 0
+    final = jnp.where(ended, last.reward, last.value)
+    body = jax.tree.map(lambda leaf: leaf[:-1], moves)
+    _, targets = jax.lax.scan(back, (last.value, final), body, reverse=True)
+    return jnp.concatenate([targets, final[None]])
+
+
+def _move(
+    game: Game[State],
+    evaluate: Evaluator,
+    games: EngineState[State],
+    key: Array,
+    config: SelfPlayConfig,
+    search_config: SearchConfig,
+) -> tuple[EngineState[State], Moves[State]]:
+    """One move in every game; finished games are replaced by new ones."""
+    search_key, game_key = jax.random.split(key)
+    found = search(game, evaluate, games, search_key, search_config)
+    mover = jax.vmap(lambda state: game.player(state.game))(games)
+    moved = jax.vmap(lambda state, action: transition(game, state, action))(games, found.action)
+    following = jax.vmap(lambda state: game.player(state.game))(moved.state)
+    over = moved.state.over
+    players = jnp.arange(game.spec.num_players)[None]
+    record = Moves(
+        state=games,
+        policy=found.policy,
+        value=found.value,
+        reward=jnp.sum(jnp.where(mover[:, None] == players, moved.reward, 0.0), axis=1),
+        discount=jnp.where(over, 0.0, jnp.where(following == mover, 1.0, -1.0)),
+        finished=over,
+        outcome=moved.reward[:, 0],
+    )
+    return select(over, _new_games(game, game_key, config), moved.state), record
+
+
+def _new_games(game: Game[State], key: Array, config: SelfPlayConfig) -> EngineState[State]:
+    plies_key, opening_key = jax.random.split(key)
+    plies = draw_plies(plies_key, config.num_games, config.opening_fraction, config.opening_plies)
+    return random_openings(game, opening_key, plies, config.opening_plies)
+
+
+def _emit(waiting: Moves[State], moves: Moves[State], trace_decay: float) -> Samples[State]:
+    """The older half of the window as rows, [T * B]."""
+    window = jax.tree.map(lambda old, new: jnp.concatenate([old, new]), waiting, moves)
+    targets = returns(window, trace_decay)[: waiting.value.shape[0]]
+    rows = Samples(waiting.state, waiting.policy, targets)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), rows)
+
+
+def _stats(moves: Moves[State]) -> SelfPlayStats:
+    entropy = -jnp.sum(moves.policy * jnp.log(jnp.maximum(moves.policy, 1e-9)), axis=-1)
+    return SelfPlayStats(
+        episodes=jnp.sum(moves.finished, dtype=jnp.int32),
+        episode_moves=jnp.sum(jnp.where(moves.finished, moves.state.step_count + 1, 0), dtype=jnp.int32),
+        first_wins=jnp.sum(moves.finished & (moves.outcome > 0), dtype=jnp.int32),
+        second_wins=jnp.sum(moves.finished & (moves.outcome < 0), dtype=jnp.int32),
+        policy_entropy=jnp.mean(entropy),
+    )

@@ -1,0 +1,52 @@
+"""The AlphaZero loss: cross-entropy of the policy with the search's policy, and of the value with the return.
+
+Silver et al. 2018, "A general reinforcement learning algorithm that masters chess, shogi and Go", with a categorical
+value (Farebrother et al. 2024, "Stop regressing") in place of the squared error.
+"""
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .network import value_support
+
+_ILLEGAL = -1e9
+
+
+@dataclasses.dataclass(frozen=True)
+class Losses:
+    """Means over a batch; `total` carries the gradient."""
+
+    total: Tensor  # f32[]
+    policy: Tensor  # f32[]
+    value: Tensor  # f32[]
+    entropy: Tensor  # f32[], of the network's policy over legal actions
+    value_error: Tensor  # f32[], mean |return - value|
+
+
+def alphazero_loss(
+    policy_logits: Tensor, value_logits: Tensor, legal_actions: Tensor, policy: Tensor, value: Tensor, value_weight: float
+) -> Losses:
+    """Logits f32[N, A] and f32[N, bins] against the search policy f32[N, A] and the return f32[N] in [-1, 1]."""
+    log_policy = F.log_softmax(policy_logits.float().masked_fill(~legal_actions, _ILLEGAL), dim=1)
+    log_value = F.log_softmax(value_logits.float(), dim=1)
+    policy_loss = -(policy * log_policy).sum(1).mean()
+    value_loss = -(two_hot(value, value_logits.shape[1]) * log_value).sum(1).mean()
+    probabilities = log_policy.exp()
+    predicted = log_value.exp() @ value_support(value_logits.shape[1]).to(log_value.device)
+    return Losses(
+        total=policy_loss + value_weight * value_loss,
+        policy=policy_loss.detach(),
+        value=value_loss.detach(),
+        entropy=-(probabilities * log_policy.clamp_min(-1e6)).sum(1).mean().detach(),
+        value_error=(predicted - value).abs().mean().detach(),
+    )
+
+
+def two_hot(value: Tensor, num_bins: int) -> Tensor:
+    """f32[N, bins]: weight on the two neighbouring bins whose mean is `value` (f32[N], clipped to [-1, 1])."""
+    place = (value.clamp(-1.0, 1.0) + 1.0) * (num_bins - 1) / 2.0  # [N], in units of bins
+    bins = torch.arange(num_bins, device=value.device)
+    return (1.0 - (place[:, None] - bins).abs()).clamp_min(0.0)
