@@ -39,7 +39,9 @@ def make_game(env_id: str) -> "Game[Any]":
         raise ValueError(f"{env_id!r}: {name} does not take the options {sorted(options)}") from error
 
 
-def make(env_id: str, num_envs: int = 1, seed: int = 0, *, output: "Output" = "jax", **settings: Any) -> "VectorEnv[Any]":
+def make(
+    env_id: str, num_envs: int = 1, seed: int = 0, *, output: "Output" = "jax", **settings: Any
+) -> "VectorEnv[Any]":
     """A batch of games behind one `reset` and `step`; see `engine.vector_env.VectorEnv` for the settings."""
     from .engine.vector_env import VectorEnv  # loads JAX, which listing games must not
 

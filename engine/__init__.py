@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .spec import NetworkSpec as NetworkSpec
     from .transition import EngineState as EngineState
     from .transition import Transition as Transition
-    from .transition import transition as transition
     from .vector_env import VectorEnv as VectorEnv
 
 _HOME = {
@@ -34,7 +33,19 @@ _HOME = {
     "VectorEnv": "vector_env",
 }
 
-__all__ = [*_HOME]
+__all__ = [
+    "EngineState",
+    "Game",
+    "GameSpec",
+    "NetworkSpec",
+    "Step",
+    "Symmetry",
+    "TimeStep",
+    "Transition",
+    "VectorEnv",
+    "init",
+    "step",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,8 @@
 """The contract every game fulfils: rules for one game, one stream, no batch axis.
 
-A game is a set of pure functions over a small pytree of `uint32` words. Batching, compilation, the end of an episode and
-its truncation belong to the rest of `engine`; a game's file holds its rules, its observation and its drawing, no more.
+A game is a set of pure functions over a small pytree of `uint32` words. Batching, compilation, the end of an episode
+and its truncation belong to the rest of `engine`; a game's file holds its rules, its observation and its drawing, no
+more.
 """
 
 import dataclasses

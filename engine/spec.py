@@ -73,9 +73,9 @@ class NetworkSpec:
     """The shape of a policy-value network, built alike by the Flax actor and by the torch learner.
 
     `kind` "mlp" flattens the planes; "conv" keeps them and suits accelerators. `stem` is the side of the square
-    window of a first, position-sharing layer in front of an MLP (0 for none), `stem_channels` its width: for board games
-    it sees every short line with the same weights. `value_bins` values are spread evenly over [-1, 1]; the value is the
-    mean of a categorical distribution over them.
+    window of a first, position-sharing layer in front of an MLP (0 for none), `stem_channels` its width: for board
+    games it sees every short line with the same weights. `value_bins` values are spread evenly over [-1, 1]; the value
+    is the mean of a categorical distribution over them.
     """
 
     kind: Literal["mlp", "conv"] = "mlp"

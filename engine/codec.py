@@ -1,0 +1,141 @@
+"""Bytes on the wire: batches of states, actions and observations in the layouts a spec declares.
+
+All of it is NumPy on the host, so a client needs nothing else. Layouts (little-endian, game after game, B games):
+  state:packed_u32:v1     B x W words, the engine's whole state in the order of its fields; 4 W = `state_bytes`
+  action:discrete_i32:v1  B numbers
+  obs:f32xN:v1            B x N numbers
+  obs:u8xN:v1             B x N bytes, for observations made of whole numbers from 0 to 255
+  obs:bitsN:v1            B x ceil(N / 8) bytes, for observations of 0 and 1; element i is bit i % 8 of byte i // 8
+"""
+
+import difflib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from .spec import GameSpec
+
+if TYPE_CHECKING:
+    from .game import Game
+    from .transition import EngineState
+
+State = TypeVar("State")
+
+_WORD = np.dtype("<u4")
+_LAYOUTS = {"packed": _WORD, "discrete": np.dtype("<i4"), "f32": np.dtype("<f4"), "u8": np.dtype("u1"), "bits": None}
+
+
+class CodecError(ValueError):
+    """Bytes or arrays that do not fit the encoding they are said to have."""
+
+
+def encode(spec: GameSpec, encoding: str, array: Any) -> bytes:
+    """The bytes of a batch: u32[B, W] for states, i32[B] for actions, [B, *observation_shape] for observations.
+
+    Raises:
+      CodecError: an encoding the spec does not declare, a wrong shape, or a value the layout cannot hold.
+    """
+    layout, row = _layout(spec, encoding)
+    array = np.asarray(array)
+    if array.shape[1:] != row or array.ndim == 0:
+        raise CodecError(f"{encoding} takes an array of shape {_shape_text(row)}, got {array.shape}")
+    if layout is None:
+        bits = _exact(array, np.dtype("u1"), 1, encoding).reshape(len(array), -1)
+        return np.packbits(bits, axis=1, bitorder="little").tobytes()
+    if layout.kind == "f":
+        return array.astype(layout, copy=False).tobytes()
+    return _exact(array, layout, np.iinfo(layout).max, encoding).tobytes()
+
+
+def decode(spec: GameSpec, encoding: str, data: bytes | bytearray | memoryview, num_envs: int) -> np.ndarray:
+    """The batch behind `data`, in the shape `encode` took: u32, i32, f32, or u8 for the u8 and bits layouts.
+
+    Without a copy where the layout allows, and then read-only.
+
+    Raises:
+      CodecError: an encoding the spec does not declare, or another number of bytes than `num_envs` games take.
+    """
+    layout, row = _layout(spec, encoding)
+    size = int(np.prod(row))
+    expected = num_envs * ((size + 7) // 8 if layout is None else size * layout.itemsize)
+    if len(data) != expected:
+        raise CodecError(f"{encoding} of {num_envs} games of {spec.env_id} takes {expected} bytes, got {len(data)}")
+    if layout is None:
+        packed = np.frombuffer(data, np.uint8).reshape(num_envs, -1)
+        return np.unpackbits(packed, axis=1, count=size, bitorder="little").reshape(num_envs, *row)
+    return np.frombuffer(data, layout).reshape(num_envs, *row)
+
+
+def pack_state(states: "EngineState[Any]") -> np.ndarray:
+    """u32[B, W], a batch of states in one array: the words of the game in the order of its fields, then the meta word.
+
+    Raises:
+      CodecError: a leaf that is not uint32.
+    """
+    import jax  # only here and below, so that a client can encode and decode without it
+
+    columns = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(states):
+        words = np.asarray(leaf)
+        if words.dtype != np.uint32:
+            raise CodecError(f"state{jax.tree_util.keystr(path)} is {words.dtype}, expected uint32 words")
+        columns.append(words.reshape(len(words), -1))
+    return np.concatenate(columns, axis=1)
+
+
+def unpack_state(game: "Game[State]", words: np.ndarray) -> "EngineState[State]":
+    """The states behind u32[B, W], as NumPy arrays in the structure of `game`: what `VectorEnv.set_state` takes.
+
+    Raises:
+      CodecError: words of another shape or type than the game's states have.
+    """
+    import jax
+
+    from .transition import start
+
+    words = np.asarray(words)
+    width = game.spec.state_bytes // _WORD.itemsize
+    if words.dtype != np.uint32 or words.ndim != 2 or words.shape[1] != width:
+        raise CodecError(
+            f"states of {game.spec.env_id} are uint32 of shape (games, {width}), got {words.dtype} of {words.shape}"
+        )
+    one = jax.eval_shape(lambda: start(game, jax.numpy.zeros((2,), jax.numpy.uint32)))
+    leaves, structure = jax.tree.flatten(one)
+    ends = np.cumsum([leaf.size for leaf in leaves])
+    columns = [words[:, end - leaf.size : end] for leaf, end in zip(leaves, ends, strict=True)]
+    shaped = [
+        np.ascontiguousarray(column).reshape(len(words), *leaf.shape)
+        for column, leaf in zip(columns, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, shaped)
+
+
+def _layout(spec: GameSpec, encoding: str) -> tuple[np.dtype | None, tuple[int, ...]]:
+    """(element, shape of one game) of a declared encoding; the element is None for single bits."""
+    if encoding not in spec.encodings:
+        near = difflib.get_close_matches(encoding, spec.encodings, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(spec.encodings)}"
+        raise CodecError(f"{spec.env_id} has no encoding {encoding!r}: {hint}")
+    kind, layout, _ = encoding.split(":")
+    if kind == "state":
+        return _WORD, (spec.state_bytes // _WORD.itemsize,)
+    if kind == "action":
+        return _LAYOUTS["discrete"], ()
+    name = next(name for name in ("f32", "u8", "bits") if layout.startswith(name))
+    return _LAYOUTS[name], spec.observation_shape
+
+
+def _exact(array: np.ndarray, layout: np.dtype, largest: int, encoding: str) -> np.ndarray:
+    """`array` as whole numbers of the layout, refused where that would change a value."""
+    if array.dtype == layout and largest == np.iinfo(layout).max:
+        return array
+    if array.size and not (array.min() >= np.iinfo(layout).min and array.max() <= largest):
+        raise CodecError(f"{encoding} holds numbers up to {largest}, got {array.min()} to {array.max()}")
+    whole = array.astype(layout)
+    if not np.array_equal(whole, array):
+        raise CodecError(f"{encoding} holds whole numbers, got {array.ravel()[(whole != array).ravel()][0]}")
+    return whole
+
+
+def _shape_text(row: tuple[int, ...]) -> str:
+    return "(" + ", ".join(["games", *map(str, row)]) + ")"
