@@ -106,3 +106,46 @@ class NetworkSpec:
             return cls(**fields)
         except TypeError as error:
             raise SpecError(f"network description {dict(fields)} does not fit: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsManifest:
+    """What travels beside published weights, as `MANIFEST.json`: who may load them, and how to know they are whole."""
+
+    version: int
+    learner_step: int
+    env_id: str
+    spec_fingerprint: str
+    network: NetworkSpec
+    tensors: Mapping[str, Mapping[str, Any]]  # name -> {"shape": [...], "dtype": "float32"}
+    sha256: str
+    created_at: str
+    config_hash: str
+    seed: int
+
+    def to_json(self) -> str:
+        """The manifest file's text."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "WeightsManifest":
+        """Reads a manifest file's text; `SpecError` says what does not fit."""
+        try:
+            fields = json.loads(text)
+            return cls(**fields | {"network": NetworkSpec.from_json(fields["network"])})
+        except (TypeError, KeyError, ValueError) as error:
+            raise SpecError(f"this is no weights manifest: {error}") from error
+
+    def check(self, data: bytes, game: GameSpec) -> None:
+        """Raises `SpecError` unless `data` are these weights, whole, and for this game."""
+        if self.spec_fingerprint != game.fingerprint():
+            raise SpecError(
+                f"weights version {self.version} are for {self.env_id} with rules {self.spec_fingerprint[:12]}, "
+                f"but this is {game.env_id} with rules {game.fingerprint()[:12]}"
+            )
+        found = hashlib.sha256(data).hexdigest()
+        if found != self.sha256:
+            raise SpecError(
+                f"weights version {self.version} are damaged: sha256 is {found[:12]}…, "
+                f"the manifest says {self.sha256[:12]}…"
+            )
