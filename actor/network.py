@@ -81,14 +81,9 @@ def value_support(num_bins: int) -> Array:
 
 
 def windows(planes: Array, side: int) -> Array:
-    """Every side x side window as one row: f32[B, R, C, P] -> f32[B, R', C', side * side * P].
-
-    The board is padded with empty cells by half a window, so that edge cells are seen as often as others.
-    """
-    pad = side // 2
-    padded = jnp.pad(planes, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    rows, columns = padded.shape[1] - side + 1, padded.shape[2] - side + 1
-    shifted = [padded[:, r : r + rows, c : c + columns] for r in range(side) for c in range(side)]
+    """Every side x side window as one row: f32[B, R, C, P] -> f32[B, R - side + 1, C - side + 1, side * side * P]."""
+    rows, columns = planes.shape[1] - side + 1, planes.shape[2] - side + 1
+    shifted = [planes[:, r : r + rows, c : c + columns] for r in range(side) for c in range(side)]
     return jnp.concatenate(shifted, axis=-1)
 
 

@@ -14,10 +14,12 @@ from jax import Array
 
 from ..engine.batch import select
 from ..engine.game import Game, State
-from ..engine.transition import EngineState, transition
+from ..engine.transition import EngineState, start, transition
 from .evaluators import Evaluator
 from .openings import draw_plies, random_openings
 from .search import SearchConfig, search
+
+_OPENING_MOVES = 4  # positions this early tell whether self-play still varies its openings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +81,13 @@ class SelfPlayStats:
     first_wins: Array  # i32[]
     second_wins: Array  # i32[]
     policy_entropy: Array  # f32[], mean over moves, nats
+    distinct_openings: Array  # f32[], share of distinct positions among those of at most four moves
+
+
+def sample_row(game: Game[State]) -> Samples[State]:
+    """One row of zeros in the shape replay stores."""
+    state = start(game, jnp.zeros((2,), jnp.uint32))
+    return Samples(state, policy=jnp.zeros(game.spec.num_actions), value=jnp.zeros(()))
 
 
 def begin(game: Game[State], key: Array, config: SelfPlayConfig) -> SelfPlayState[State]:
@@ -181,7 +190,25 @@ def _emit(waiting: Moves[State], moves: Moves[State], trace_decay: float) -> Sam
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), rows)
 
 
+def _distinct(states: EngineState[State], chosen: Array) -> Array:
+    """f32[]: the share of distinct states among the `chosen` (bool[N]) of N; 1 where none is chosen.
+
+    States are told apart by a 32-bit hash of their words, so the share may read a little low.
+    """
+    mixed = states.meta * jnp.uint32(0x9E3779B1)
+    for leaf in jax.tree.leaves(states.game):
+        words = leaf.astype(jnp.uint32).reshape(leaf.shape[0], -1)
+        for column in range(words.shape[1]):
+            mixed = (mixed ^ words[:, column]) * jnp.uint32(0x85EBCA6B)
+            mixed = mixed ^ (mixed >> 15)
+    ordered = jnp.sort(jnp.where(chosen, mixed >> 1, jnp.uint32(0xFFFFFFFF)))  # the others gather at the end
+    real = ordered != jnp.uint32(0xFFFFFFFF)
+    fresh = real & jnp.concatenate([jnp.ones(1, bool), ordered[1:] != ordered[:-1]])
+    return jnp.where(jnp.any(real), jnp.sum(fresh) / jnp.maximum(jnp.sum(real), 1), 1.0)
+
+
 def _stats(moves: Moves[State]) -> SelfPlayStats:
+    rows = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), moves.state)
     entropy = -jnp.sum(moves.policy * jnp.log(jnp.maximum(moves.policy, 1e-9)), axis=-1)
     return SelfPlayStats(
         episodes=jnp.sum(moves.finished, dtype=jnp.int32),
@@ -189,4 +216,5 @@ def _stats(moves: Moves[State]) -> SelfPlayStats:
         first_wins=jnp.sum(moves.finished & (moves.outcome > 0), dtype=jnp.int32),
         second_wins=jnp.sum(moves.finished & (moves.outcome < 0), dtype=jnp.int32),
         policy_entropy=jnp.mean(entropy),
+        distinct_openings=_distinct(rows, rows.step_count <= _OPENING_MOVES),
     )

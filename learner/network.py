@@ -66,8 +66,7 @@ class Network(nn.Module):
             layer, in_size, hidden_size = Dense, cells * planes, width
             if spec.stem:
                 self.stem = Dense(spec.stem**2 * planes, spec.stem_channels)
-                padded = 2 * (spec.stem // 2) - spec.stem + 1
-                in_size = (rows + padded) * (columns + padded) * spec.stem_channels
+                in_size = (rows - spec.stem + 1) * (columns - spec.stem + 1) * spec.stem_channels
         self.input = layer(in_size, width)
         for block in range(spec.blocks):
             self.add_module(f"block{block}_norm", Norm(width))
@@ -111,14 +110,9 @@ def value_support(num_bins: int) -> Tensor:
 
 
 def windows(planes: Tensor, side: int) -> Tensor:
-    """Every side x side window as one row: f32[B, R, C, P] -> f32[B, R', C', side * side * P].
-
-    The board is padded with empty cells by half a window, so that edge cells are seen as often as others.
-    """
-    pad = side // 2
-    padded = F.pad(planes, (0, 0, pad, pad, pad, pad))
-    rows, columns = padded.shape[1] - side + 1, padded.shape[2] - side + 1
-    shifted = [padded[:, r : r + rows, c : c + columns] for r in range(side) for c in range(side)]
+    """Every side x side window as one row: f32[B, R, C, P] -> f32[B, R - side + 1, C - side + 1, side * side * P]."""
+    rows, columns = planes.shape[1] - side + 1, planes.shape[2] - side + 1
+    shifted = [planes[:, r : r + rows, c : c + columns] for r in range(side) for c in range(side)]
     return torch.cat(shifted, dim=-1)
 
 

@@ -1,0 +1,125 @@
+"""The folder of one run: where everything lies, and what is true of it at any moment.
+
+    run.json  metrics.jsonl  eval.jsonl  tensorboard/  weights/<version>/  weights/latest.json  checkpoints/<iteration>/
+"""
+
+import dataclasses
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ..engine.spec import GameSpec, SpecError, WeightsManifest
+from . import store
+
+_WEIGHTS_FILE = "weights.safetensors"
+_MANIFEST_FILE = "MANIFEST.json"
+
+
+class RunError(RuntimeError):
+    """A run directory that cannot be used as asked; the message says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """Paths within one run's folder."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path, description: dict[str, Any]) -> "RunDirectory":
+        """A new folder with its run.json; `RunError` if there is a run already."""
+        if (root / "run.json").exists():
+            raise RunError(f"{root} holds a run already; continue it with: cartridge train --resume {root}")
+        if root.exists() and any(root.iterdir()):
+            raise RunError(f"{root} is not empty and holds no run; choose another --run-dir")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            store.write_json(root / "run.json", description)
+        except OSError as error:
+            raise RunError(f"cannot write to {root}: {error.strerror}; choose another --run-dir") from error
+        return cls(root)
+
+    @classmethod
+    def open(cls, root: Path) -> "RunDirectory":
+        """The folder of an existing run; `RunError` if it holds none."""
+        if not (root / "run.json").is_file():
+            raise RunError(f"{root} holds no run (there is no run.json in it)")
+        return cls(root)
+
+    def describe(self) -> dict[str, Any]:
+        """What run.json says."""
+        try:
+            return json.loads((self.root / "run.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(f"{self.root / 'run.json'} is not JSON: {error}") from error
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON record per iteration."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def evaluations(self) -> Path:
+        """One JSON record per evaluation."""
+        return self.root / "eval.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files for `tensorboard --logdir`."""
+        return self.root / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder per kept checkpoint, named by iteration."""
+        return self.root / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        """One folder per kept version, and latest.json."""
+        return self.root / "weights"
+
+    def publish(self, data: bytes, manifest: WeightsManifest) -> None:
+        """Writes weights, then their manifest, then the pointer: a reader never meets half a version."""
+        folder = self.weights / str(manifest.version)
+        store.write_bytes(folder / _WEIGHTS_FILE, data)
+        store.write_bytes(folder / _MANIFEST_FILE, manifest.to_json().encode())
+        store.write_json(self.weights / "latest.json", {"version": manifest.version, "sha256": manifest.sha256})
+
+    def versions(self) -> list[int]:
+        """Versions whose manifest is in place, oldest first."""
+        if not self.weights.is_dir():
+            return []
+        folders = [entry for entry in self.weights.iterdir() if entry.name.isdigit()]
+        return sorted(int(folder.name) for folder in folders if (folder / _MANIFEST_FILE).is_file())
+
+    def load_weights(self, game: GameSpec, version: int | None = None) -> tuple[bytes, WeightsManifest]:
+        """Verified weights: those of `version`, or the newest that are whole.
+
+        Raises:
+          SpecError: the weights asked for are damaged or belong to another game.
+          RunError: there are none.
+        """
+        wanted = [version] if version is not None else list(reversed(self.versions()))
+        for number in wanted:
+            try:
+                return self._read_version(number, game)
+            except (OSError, SpecError) as error:
+                if version is not None or isinstance(error, SpecError) and "rules" in str(error):
+                    raise
+                warnings.warn(f"skipped damaged weights version {number} in {self.root}: {error}", stacklevel=2)
+        raise RunError(f"{self.root} has no usable weights yet; train it longer: cartridge train --resume {self.root}")
+
+    def forget_versions_after(self, last: int) -> None:
+        """Drops versions newer than `last`, which a resumed run will make again."""
+        for version in self.versions():
+            if version > last:
+                shutil.rmtree(self.weights / str(version))
+
+    def _read_version(self, version: int, game: GameSpec) -> tuple[bytes, WeightsManifest]:
+        folder = self.weights / str(version)
+        manifest = WeightsManifest.from_json((folder / _MANIFEST_FILE).read_text(encoding="utf-8"))
+        data = (folder / _WEIGHTS_FILE).read_bytes()
+        manifest.check(data, game)
+        return data, manifest

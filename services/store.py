@@ -1,0 +1,68 @@
+"""Files that are whole or not there: temporary name, fsync, rename, fsync of the folder."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file that takes the place of `path` on leaving, and vanishes if the block raises."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replaces `path` by `data`, atomically."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces `path` by indented JSON, atomically."""
+    write_bytes(path, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSON-lines file; a last line cut short by a crash is left out, a missing file is empty."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_bytes().splitlines():
+        with contextlib.suppress(ValueError):
+            records.append(json.loads(line))
+    return records
+
+
+def append_json_line(path: Path, record: dict[str, Any]) -> None:
+    """Adds one record at the end of a JSON-lines file."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def cut_json_lines(path: Path, key: str, last: int) -> None:
+    """Drops the records whose `key` is beyond `last`: what a run wrote after the checkpoint it resumes from."""
+    kept = [record for record in read_json_lines(path) if record.get(key, 0) <= last]
+    if path.exists():
+        write_bytes(path, "".join(json.dumps(record) + "\n" for record in kept).encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames within `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
