@@ -7,7 +7,7 @@ more.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import jax
 from jax import Array
@@ -106,4 +106,13 @@ class StochasticGame(Game[State], Protocol[State]):
 
     def apply_chance(self, state: State, outcome: Array) -> Step[State]:
         """Resolves chance by `outcome` (i32[])."""
+        ...
+
+
+@runtime_checkable
+class HiddenInformationGame(Game[State], Protocol[State]):
+    """A game in which players do not see all: `conformance` needs to change what is hidden from one of them."""
+
+    def redeal(self, state: State, player: Array, key: Array) -> State:
+        """The state with all that is hidden from `player` (i32[]) drawn anew, as their observation allows."""
         ...

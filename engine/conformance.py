@@ -1,0 +1,420 @@
+"""The laws of the Game contract, to be run against any game, built in or from another package.
+
+`check_game` plays random games in lock step, keeps a sample of what was met, and holds each law against it. Every law
+is one small function; a broken one raises `ConformanceError` with what was wrong, where, and what the contract asks.
+"""
+
+import dataclasses
+import functools
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from typing import Any, Generic
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from . import batch, bits, codec
+from .game import Game, HiddenInformationGame, State
+from .transition import EngineState, Transition, legal_actions, observe, start, transition
+
+_CLOSELY = 2  # states looked at one by one, by the laws which cannot take a batch
+_UNTYPICAL = "no such action\n"
+
+
+class ConformanceError(AssertionError):
+    """A game breaks a law of the contract; `law` is its name."""
+
+    def __init__(self, env_id: str, law: str, message: str) -> None:
+        super().__init__(f"{env_id} breaks the law of {law}: {message}")
+        self.law = law
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample(Generic[State]):
+    """What random play met: N live states with the move made in each, and the B states in which games ended."""
+
+    game: Game[State]
+    num_games: int  # B
+    seed: int
+    live: EngineState[State]  # [N, ...]
+    actions: Array  # i32[N], legal
+    moved: Transition[State]  # [N, ...], what the move made of the state
+    final: EngineState[State]  # [B, ...]
+    total_reward: np.ndarray  # f32[B, P], over the whole game
+    num_moves: np.ndarray  # i32[B]
+    truncated: np.ndarray  # bool[B]
+
+    def require(self, holds: Any, law: str, message: str) -> None:
+        """Raises `ConformanceError` unless `holds`."""
+        if not holds:
+            raise ConformanceError(self.game.spec.env_id, law, message)
+
+    def require_rows(self, holds: Any, law: str, message: str) -> None:
+        """Raises, naming the first state, unless `holds` (bool[N, ...]) is True throughout."""
+        rows = np.flatnonzero(~np.asarray(holds).reshape(len(self.actions), -1).all(axis=1))
+        if rows.size:
+            row = int(rows[0])
+            board = self.game.text(_row(self.live.game, row))
+            where = f"in {rows.size} of {len(self.actions)} states, first before action {int(self.actions[row])} in"
+            raise ConformanceError(self.game.spec.env_id, law, f"{message}; {where}\n{board}")
+
+
+def check_game(
+    game: Game[State], num_games: int = 32, seed: int = 0, num_states: int = 64, max_moves: int = 10_000
+) -> None:
+    """Holds every law against `game`.
+
+    Args:
+      game: the rules under test.
+      num_games: games of random play.
+      seed: of that play.
+      num_states: live states drawn from it, on which the laws are tried.
+      max_moves: a game without `max_steps` must end within as many random moves.
+
+    Raises:
+      ConformanceError: the first broken law.
+    """
+    _spec_fits_arrays(game)
+    sample = _play(game, num_games, seed, num_states, max_moves)
+    for law in LAWS:
+        law(sample)
+
+
+def _spec_fits_arrays(game: Game[State]) -> None:
+    """Shapes and types are as the spec says, and a state is nothing but uint32 words."""
+    spec = game.spec
+
+    def require(holds: bool, message: str) -> None:
+        if not holds:
+            raise ConformanceError(spec.env_id, "the spec", message)
+
+    state = jax.eval_shape(lambda: start(game, jnp.zeros((2,), jnp.uint32)))
+    action = jax.ShapeDtypeStruct((), jnp.int32)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        require(leaf.dtype == jnp.uint32, f"state{jax.tree_util.keystr(path)} is {leaf.dtype}, expected uint32")
+    size = sum(leaf.size for leaf in jax.tree.leaves(state)) * 4
+    require(size == spec.state_bytes, f"state_bytes is {spec.state_bytes}, but the words and the meta word take {size}")
+    step = jax.eval_shape(game.step, state.game, action)
+    require(_described(step.state) == _described(state.game), "step returns a state of another layout than init")
+    expected = {
+        "reward of step": (step.reward, (spec.num_players,), "float32"),
+        "terminated of step": (step.terminated, (), "bool"),
+        "observe": (jax.eval_shape(game.observe, state.game, action), spec.observation_shape, spec.observation_dtype),
+        "legal_actions": (jax.eval_shape(game.legal_actions, state.game), (spec.num_actions,), "bool"),
+        "player": (jax.eval_shape(game.player, state.game), (), "int32"),
+    }
+    for name, (value, shape, dtype) in expected.items():
+        found = f"{value.dtype} of shape {value.shape}"
+        require((value.shape, value.dtype.name) == (shape, dtype), f"{name} is {found}, expected {dtype} of {shape}")
+
+
+def _live_states_have_moves(sample: Sample[State]) -> None:
+    legal = _vmapped(sample.game.legal_actions)(sample.live.game)
+    sample.require_rows(legal.any(axis=1), "legal actions", "a live state has no legal action")
+
+
+def _players_take_turns(sample: Sample[State]) -> None:
+    spec = sample.game.spec
+    mover = np.asarray(_vmapped(sample.game.player)(sample.live.game))
+    known = (mover >= 0) & (mover < spec.num_players)
+    sample.require_rows(known, "turns", f"player is not in 0..{spec.num_players - 1}")
+    if spec.alternating:
+        after = np.asarray(_vmapped(sample.game.player)(sample.moved.state.game))
+        in_turn = after == (mover + 1) % spec.num_players
+        message = "the spec says alternating, but the turn does not go to the next player"
+        sample.require_rows(in_turn | np.asarray(sample.moved.state.over), "turns", message)
+
+
+def _rewards_are_fair(sample: Sample[State]) -> None:
+    """Rewards are finite; between two players they sum to zero, and a whole game's lie in [-1, 1]."""
+    reward = np.asarray(sample.moved.reward)
+    sample.require_rows(np.isfinite(reward), "rewards", "a reward is not finite")
+    if sample.game.spec.num_players == 2:
+        sample.require_rows(np.abs(reward.sum(axis=1)) < 1e-6, "rewards", "the two rewards do not sum to zero")
+        largest = float(np.abs(sample.total_reward).max())
+        sample.require(largest <= 1 + 1e-6, "rewards", f"a game paid {largest} in all, expected at most 1")
+
+
+def _games_end(sample: Sample[State]) -> None:
+    """`_play` has seen them end; here, that a cut comes at `max_steps` and not before or after."""
+    limit = sample.game.spec.max_steps
+    counted = np.asarray(sample.final.step_count)
+    sample.require((counted == sample.num_moves).all(), "the clock", "the step count is not the number of moves")
+    if limit:
+        cut = sample.num_moves[sample.truncated]
+        message = f"games were cut at {sorted(set(cut.tolist()))} moves, expected max_steps = {limit}"
+        sample.require((cut == limit).all(), "truncation", message)
+
+
+def _over_is_absorbing(sample: Sample[State]) -> None:
+    game, width = sample.game, sample.game.spec.num_actions
+    for action in {0, width - 1}:
+        moved = _transitions(game, sample.final, jnp.full((sample.num_games,), action, jnp.int32))
+        flagged = moved.terminated | moved.truncated | moved.illegal
+        still = _same(moved.state, sample.final).all() and not flagged.any()
+        sample.require(still, "absorption", f"action {action} changes a state that is over")
+        sample.require((moved.reward == 0).all(), "absorption", f"action {action} pays in a state that is over")
+
+
+def _illegal_actions_end(sample: Sample[State]) -> None:
+    """The board stays, the mover loses, the others share the gain; so too for an action outside 0..A-1."""
+    game, players = sample.game, sample.game.spec.num_players
+    legal = np.asarray(_vmapped(game.legal_actions)(sample.live.game))
+    mover = np.asarray(_vmapped(game.player)(sample.live.game))
+    due = np.where(np.arange(players) == mover[:, None], -1.0, 1.0 / max(players - 1, 1))
+    first_illegal = np.where(legal.all(axis=1), game.spec.num_actions, legal.argmin(axis=1))
+    for actions in (first_illegal, np.full_like(first_illegal, -1), np.full_like(first_illegal, game.spec.num_actions)):
+        moved = _transitions(game, sample.live, jnp.asarray(actions, jnp.int32))
+        over = np.asarray(moved.illegal & moved.terminated & moved.state.over & moved.state.over_by_illegal)
+        sample.require_rows(over, "illegal actions", "an illegal action did not end the game as illegal")
+        sample.require_rows(_same(moved.state.game, sample.live.game), "illegal actions", "it changed the board")
+        fair = np.isclose(np.asarray(moved.reward), due)
+        sample.require_rows(fair, "illegal actions", "the mover's reward is not -1, or the others do not share 1")
+
+
+def _compiled_equals_eager(sample: Sample[State]) -> None:
+    compiled_once = jax.jit(functools.partial(_everything, sample.game))
+    for row in range(min(_CLOSELY, len(sample.actions))):
+        state, action = _row(sample.live, row), sample.actions[row]
+        compiled = compiled_once(state, action)
+        with jax.disable_jit():
+            eager = _everything(sample.game, state, action)
+        _require_equal(sample, compiled, eager, "compilation", f"state {row} differs with and without jit")
+
+
+def _rows_are_independent(sample: Sample[State]) -> None:
+    """A game in a batch goes as it goes alone."""
+    one = jax.jit(functools.partial(_everything, sample.game))
+    together = _vmapped(functools.partial(_everything, sample.game))(sample.live, sample.actions)
+    for row in range(min(_CLOSELY, len(sample.actions))):
+        alone = one(_row(sample.live, row), sample.actions[row])
+        _require_equal(sample, _row(together, row), alone, "batching", f"state {row} differs in a batch and alone")
+
+
+def _play_is_deterministic(sample: Sample[State]) -> None:
+    again = _transitions(sample.game, sample.live, sample.actions)
+    _require_equal(sample, again, sample.moved, "determinism", "the same moves led to another result")
+    keys = batch.episode_keys(sample.seed, 2)
+    begin = _vmapped(functools.partial(start, sample.game))
+    first, second = begin(keys), begin(keys[::-1])
+    swapped = jax.tree.map(lambda leaf: leaf[::-1], second)
+    _require_equal(sample, first, swapped, "determinism", "the start depends on more than the key")
+    if not sample.game.spec.stochastic:
+        same = _same(_row(first, 0), _row(first, 1))
+        sample.require(same.all(), "determinism", "the start depends on the key, but the spec does not say stochastic")
+
+
+def _symmetries_commute(sample: Sample[State]) -> None:
+    """Mapping and moving give the same in either order, and the mapped state looks alike to its player."""
+    game, spec = sample.game, sample.game.spec
+    legal = np.asarray(_vmapped(game.legal_actions)(sample.live.game))
+    for number, symmetry in enumerate(game.symmetries()):
+        name, image = f"symmetry {number}", np.asarray(symmetry.actions)
+        permutes = sorted(image.tolist()) == list(range(spec.num_actions))
+        sample.require(permutes, "symmetry", f"{name}: actions {symmetry.actions} are no permutation")
+        mapped = EngineState(_vmapped(symmetry.state)(sample.live.game), sample.live.meta)
+        legal_there = np.asarray(_vmapped(game.legal_actions)(mapped.game))
+        follows = legal_there[:, image] == legal
+        sample.require_rows(follows, "symmetry", f"{name}: legal actions do not follow the state")
+        moved = _transitions(game, mapped, jnp.asarray(image, jnp.int32)[sample.actions])
+        expected = EngineState(_vmapped(symmetry.state)(sample.moved.state.game), sample.moved.state.meta)
+        sample.require_rows(_same(moved.state, expected), "symmetry", f"{name}: mapping and moving do not commute")
+        result = _same((moved.reward, moved.terminated), (sample.moved.reward, sample.moved.terminated))
+        sample.require_rows(result, "symmetry", f"{name}: the mapped game ends or pays otherwise")
+        here, there = _observed(game, sample.live), _observed(game, mapped)
+        alike = _columns(here) == _columns(there)
+        sample.require(alike, "symmetry", f"{name}: the mapped observation is no rearrangement of the observation")
+
+
+def _labels_are_readable(sample: Sample[State]) -> None:
+    """Whatever was legal has its own label, which reads back; nonsense is refused."""
+    game = sample.game
+    seen = np.flatnonzero(np.asarray(_vmapped(game.legal_actions)(sample.live.game)).any(axis=0)).tolist()
+    labels = [game.action_label(action) for action in seen]
+    sample.require(len(set(labels)) == len(labels), "labels", f"two actions share a label among {labels}")
+    for action, label in zip(seen, labels, strict=True):
+        back = game.parse_action(label)
+        sample.require(back == action, "labels", f"action {action} is written {label!r}, which reads as {back}")
+    try:
+        found = game.parse_action(_UNTYPICAL)
+    except ValueError:
+        return
+    sample.require(False, "labels", f"parse_action({_UNTYPICAL!r}) gave {found}, expected a ValueError")
+
+
+def _pictures_are_clickable(sample: Sample[State]) -> None:
+    """The picture is well-formed SVG without script; its clickable elements are actions, every legal one among them.
+
+    Elements with data-from or data-to choose a move in two clicks; a game that has them is spared the second half.
+    """
+    for row in range(min(_CLOSELY, len(sample.actions))):
+        state = _row(sample.live.game, row)
+        try:
+            elements = list(ElementTree.fromstring(sample.game.draw(state)).iter())
+        except ElementTree.ParseError as error:
+            raise ConformanceError(sample.game.spec.env_id, "pictures", f"draw is not well-formed: {error}") from error
+        sample.require(elements[0].tag.endswith("svg"), "pictures", f"draw is a {elements[0].tag}, expected an svg")
+        script = [element for element in elements if element.tag.endswith("script")]
+        sample.require(not script, "pictures", "draw holds a script")
+        targets = {element.get("data-action") for element in elements} - {None}
+        legal = set(map(str, np.flatnonzero(np.asarray(sample.game.legal_actions(state))).tolist()))
+        strange = targets - set(map(str, range(sample.game.spec.num_actions)))
+        sample.require(not strange, "pictures", f"data-action {sorted(map(str, strange))} are no actions")
+        by_two_clicks = any(element.get("data-from") or element.get("data-to") for element in elements)
+        message = f"no element carries data-action for the legal {sorted(legal - targets)}"
+        sample.require(by_two_clicks or legal <= targets, "pictures", message)
+        sample.require(sample.game.text(state).strip(), "pictures", "text is empty")
+
+
+def _bytes_round_trip(sample: Sample[State]) -> None:
+    spec = sample.game.spec
+    num = len(sample.actions)
+    words = codec.pack_state(sample.live)
+    data = codec.encode(spec, spec.encodings[0], words)
+    sample.require(len(data) == num * spec.state_bytes, "encodings", f"a state takes {len(data) / num} bytes")
+    back = codec.unpack_state(sample.game, codec.decode(spec, spec.encodings[0], data, num))
+    _require_equal(sample, back, sample.live, "encodings", "a state differs after encode and decode")
+    seen = np.asarray(_observed(sample.game, sample.live))
+    for encoding in spec.encodings[2:]:
+        try:
+            data = codec.encode(spec, encoding, seen)
+        except codec.CodecError:
+            continue  # the observation holds other numbers than this layout: the client is told so
+        exact = np.array_equal(codec.decode(spec, encoding, data, num), seen)
+        sample.require(exact, "encodings", f"an observation differs after {encoding}")
+
+
+def _hidden_stays_hidden(sample: Sample[State]) -> None:
+    """What a player sees, and may do in turn, does not change when what is hidden from that player changes.
+
+    The hook: a game whose spec says `hidden_information` offers `redeal` (see `HiddenInformationGame`).
+    """
+    game = sample.game
+    if not game.spec.hidden_information:
+        return
+    if not isinstance(game, HiddenInformationGame):
+        raise ConformanceError(game.spec.env_id, "secrecy", "a game with hidden information must offer redeal")
+    keys = jax.random.split(jax.random.PRNGKey(sample.seed), len(sample.actions))
+    states = sample.live.game
+    mover = _vmapped(game.player)(states)
+    legal = _vmapped(game.legal_actions)(states)
+    for player in range(game.spec.num_players):
+        who = jnp.full(mover.shape, player, jnp.int32)
+        other = _vmapped(game.redeal)(states, who, keys)
+        sample.require_rows(_vmapped(game.player)(other) == mover, "secrecy", "a new deal changes whose turn it is")
+        same = _same(_vmapped(game.observe)(states, who), _vmapped(game.observe)(other, who))
+        sample.require_rows(same, "secrecy", f"player {player}'s observation shows what is hidden from them")
+        same = (_vmapped(game.legal_actions)(other) == legal) | (mover != player)[:, None]
+        sample.require_rows(same, "secrecy", f"player {player}'s legal actions show what is hidden from them")
+
+
+LAWS: tuple[Callable[[Sample[Any]], None], ...] = (
+    _live_states_have_moves,
+    _players_take_turns,
+    _rewards_are_fair,
+    _games_end,
+    _over_is_absorbing,
+    _illegal_actions_end,
+    _compiled_equals_eager,
+    _rows_are_independent,
+    _play_is_deterministic,
+    _symmetries_commute,
+    _labels_are_readable,
+    _pictures_are_clickable,
+    _bytes_round_trip,
+    _hidden_stays_hidden,
+)
+
+
+def _play(game: Game[State], num_games: int, seed: int, num_states: int, max_moves: int) -> Sample[State]:
+    """Random games to their end, and `num_states` of the live states met, drawn at random."""
+    states = jax.jit(lambda: batch.init(game, seed, num_games)[0])()
+    key = jax.random.PRNGKey(seed)
+    rows: list[tuple[EngineState[State], Array, Transition[State]]] = []
+    live: list[np.ndarray] = []  # bool[B] for each move
+    while not np.asarray(states.over).all():
+        if len(rows) == (game.spec.max_steps or max_moves):
+            message = f"{int((~states.over).sum())} of {num_games} random games go on after {len(rows)} moves"
+            raise ConformanceError(game.spec.env_id, "ending", message)
+        key, drawn = jax.random.split(key)
+        actions, moved = _random_move(game, states, drawn)
+        rows.append((states, actions, moved))
+        live.append(~np.asarray(states.over))
+        states = moved.state
+    return _sample(game, seed, rows, np.stack(live), states, num_states)
+
+
+def _sample(
+    game: Game[State],
+    seed: int,
+    rows: list[tuple[EngineState[State], Array, Transition[State]]],
+    live: np.ndarray,
+    final: EngineState[State],
+    num_states: int,
+) -> Sample[State]:
+    """Draws among the live ones of T moves in B games."""
+    met = np.flatnonzero(live)  # of T * B
+    drawn = np.sort(np.random.default_rng(seed).choice(met, min(num_states, met.size), replace=False))
+    whole = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)  # [T, B, ...]
+    states, actions, moved = jax.tree.map(lambda leaf: jnp.asarray(leaf.reshape(-1, *leaf.shape[2:])[drawn]), whole)
+    reward, truncated = whole[2].reward, whole[2].truncated
+    return Sample(
+        game, live.shape[1], seed, states, actions, moved, final, reward.sum(0), live.sum(0), truncated.any(axis=0)
+    )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _random_move(game: Game[State], states: EngineState[State], key: Array) -> tuple[Array, Transition[State]]:
+    legal = jax.vmap(functools.partial(legal_actions, game))(states)
+    actions = jax.vmap(bits.random_legal)(legal, jax.random.bits(key, (legal.shape[0],), jnp.uint32))
+    return actions, jax.vmap(functools.partial(transition, game))(states, actions)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _transitions(game: Game[State], states: EngineState[State], actions: Array) -> Transition[State]:
+    return jax.vmap(functools.partial(transition, game))(states, actions)
+
+
+def _everything(game: Game[State], state: EngineState[State], action: Array) -> Any:
+    """All a game says of one state and one move."""
+    seen = [game.observe(state.game, jnp.int32(player)) for player in range(game.spec.num_players)]
+    return transition(game, state, action), seen, game.legal_actions(state.game), game.player(state.game)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _observed(game: Game[State], states: EngineState[State]) -> Array:
+    return jax.vmap(functools.partial(observe, game))(states)
+
+
+@functools.lru_cache(maxsize=64)
+def _vmapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled once for each function: two laws that ask for the same method share it."""
+    return jax.jit(jax.vmap(function))
+
+
+def _row(tree: Any, row: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[row], tree)
+
+
+def _same(a: Any, b: Any) -> np.ndarray:
+    """bool[N], or bool[] for single states: every array of the two pytrees is equal in that row."""
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    equal = [np.asarray(x) == np.asarray(y) for x, y in pairs]
+    return np.all([flags.reshape(*flags.shape[:1], -1).all(axis=-1) for flags in equal], axis=0)
+
+
+def _require_equal(sample: Sample[Any], a: Any, b: Any, law: str, message: str) -> None:
+    for (path, x), y in zip(jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b), strict=True):
+        sample.require(np.array_equal(x, y), law, f"{message}, at {jax.tree_util.keystr(path)}: {x} and {y}")
+
+
+def _described(tree: Any) -> Any:
+    """Structure, shapes and types of a pytree."""
+    return jax.tree.structure(tree), [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)]
+
+
+def _columns(observations: Array) -> list[bytes]:
+    """Each element's values over all states, in an order that does not depend on where the element stands."""
+    return sorted(column.tobytes() for column in np.asarray(observations).reshape(len(observations), -1).T)
