@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..engine.spec import GameSpec, NetworkSpec
 
 _NORM_EPS = 1e-6
+_INPUT_BIAS_STD = 0.5
 
 
 class Dense(nn.Module):
@@ -68,6 +69,9 @@ class Network(nn.Module):
                 self.stem = Dense(spec.stem**2 * planes, spec.stem_channels)
                 in_size = (rows - spec.stem + 1) * (columns - spec.stem + 1) * spec.stem_channels
         self.input = layer(in_size, width)
+        # An empty board is all zeros: without a bias its features have no variance, and the first LayerNorm would
+        # multiply their gradient by 1 / sqrt(eps).
+        nn.init.normal_(self.input.bias, std=_INPUT_BIAS_STD)
         for block in range(spec.blocks):
             self.add_module(f"block{block}_norm", Norm(width))
             self.add_module(f"block{block}_in", layer(width, width))

@@ -14,7 +14,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import torch
 
 from ..actor import network as actor_network
@@ -22,7 +21,6 @@ from ..actor import selfplay, weights
 from ..actor.evaluators import network_evaluator
 from ..engine import border
 from ..engine.game import Game
-from ..engine.spec import WeightsManifest
 from ..learner import publish
 from ..learner.learner import Batch, Learner
 from ..replay import batches, ring
@@ -55,6 +53,7 @@ class Trainer:
         self.learner = Learner(game.spec, config.network, config.learner, config.run.seed, device)
         self.network = actor_network.build(game.spec, config.network)
         self.overlap = _overlaps(config)
+        self._held = border.Held()
         self._compile()
         play_key, self._sample_key = jax.random.split(jax.random.PRNGKey(config.run.seed))
         self._games = self._begin(play_key)
@@ -134,17 +133,15 @@ class Trainer:
         return metrics
 
     def _sample(self) -> tuple[Batch, Any]:
-        """All batches of one iteration, [U, N, ...], on the learner's device, with their ages."""
+        """All batches of one iteration, [U, N, ...], on the learner's device, and the JAX arrays they lie in."""
         self._sample_key, key = jax.random.split(self._sample_key)
         drawn = self._draw(self._ring, key)
-        tensors = border.to_torch(
-            (drawn.observation, drawn.legal_actions, drawn.policy, drawn.value), device=str(self.learner.device)
-        )
-        return Batch(*tensors), drawn.age
+        lent = border.to_torch((drawn.observation, drawn.legal_actions, drawn.policy, drawn.value))
+        return Batch(*(tensor.to(self.learner.device) for tensor in lent)), drawn
 
     def _learn(self, sampled: tuple[Batch, Any]) -> Metrics:
         """Fits the network to each sampled batch in turn; returns means over the iteration."""
-        batch, age = sampled
+        batch, drawn = sampled
         totals: dict[str, torch.Tensor] = {}
         progress = self.progress
         num_updates = batch.value.shape[0]
@@ -155,8 +152,9 @@ class Trainer:
                 totals[name] = totals[name] + value if name in totals else value
         self.counters.updates += num_updates
         self.counters.samples += batch.value.numel()
+        self._held.hold(drawn)
         means = {name: float(total) / num_updates for name, total in totals.items()}
-        return means | {"learning_rate": rate, "sample_age": float(jnp.mean(age))}
+        return means | {"learning_rate": rate, "sample_age": float(jnp.mean(drawn.age))}
 
     def _publish(self) -> None:
         """Makes the learner's weights the actor's: through bytes, manifest and verification like any other reader."""

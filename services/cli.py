@@ -1,0 +1,99 @@
+"""The command `cartridge`: finds the subcommand, loads only that, turns errors into words and exit codes.
+
+Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by the user.
+"""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn, Protocol, cast
+
+from . import launch
+
+_COMMANDS = {
+    "games": ("games_command", "list the games"),
+    "train": ("train_command", "train an agent by self-play, or resume a run"),
+    "eval": ("evaluate_command", "measure an agent: solved positions, matches"),
+    "play": ("play_command", "play against an agent in the terminal"),
+    "bench": ("bench_command", "measure the engine's speed, with peers beside it"),
+    "doctor": ("doctor_command", "check this machine: devices, versions, what is missing"),
+}
+
+
+class Command(Protocol):
+    """What a module named in the table offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors name the nearest flag."""
+
+    def error(self, message: str) -> NoReturn:
+        """Says what was wrong and the nearest match, then exits 2."""
+        if message.startswith("unrecognized arguments: "):
+            wrong = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            message = f"no flag {wrong}" + _near(wrong, flags)
+        print(f"{self.prog}: {message}\nsee {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if words else 2
+    if words[0] == "--version":
+        from .. import __version__
+
+        print(f"cartridge {__version__}")
+        return 0
+    if words[0] not in _COMMANDS:
+        print(f"cartridge: no command {words[0]!r}{_near(words[0], list(_COMMANDS))}", file=sys.stderr)
+        return 2
+    return _run(words[0], words[1:])
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    launch.prepare()
+    module, summary = _COMMANDS[name]
+    command = cast(Command, import_module(f".{module}", __package__))
+    parser = Parser(prog=f"cartridge {name}", description=summary, allow_abbrev=False)
+    command.add_arguments(parser)
+    args = parser.parse_args(words)
+    try:
+        return command.run(args)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except (ValueError, LookupError, RuntimeError) as error:
+        if not _is_ours(error):
+            raise
+        print(f"cartridge {name}: {error}", file=sys.stderr)
+        return 2
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether the error is one of this package's own, whose message is written for the user."""
+    return type(error).__module__.startswith(__package__.partition(".")[0])
+
+
+def _overview() -> str:
+    lines = ["usage: cartridge COMMAND [...]", "", "Train agents to play games.", ""]
+    lines += [f"  {name:<8} {summary}" for name, (_, summary) in _COMMANDS.items()]
+    return "\n".join([*lines, "", "cartridge COMMAND --help explains a command.  cartridge --version"])
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
+    return f": did you mean {matches[0]}?" if matches else f"; there are {', '.join(known)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

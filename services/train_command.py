@@ -1,0 +1,104 @@
+"""`cartridge train`: from words on a command line to a trained agent and a report."""
+
+import argparse
+import datetime
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import jax
+from rich.console import Console
+
+from ..registry import make_game
+from . import config, report, training
+from .console import RunView
+from .presets import preset
+from .run_directory import RunDirectory
+
+_EPILOG = """
+Every setting can also stand in a TOML file (one table per section) or in a variable CARTRIDGE_<SECTION>_<KEY>.
+Strongest last: defaults, the preset of the game and device, the file, variables, flags.
+
+  cartridge train connect4 --minutes 20
+  cartridge train tictactoe --updates 500 --seed 1 --run-dir runs/t1
+  cartridge train --resume runs/t1 --updates 1000
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the command; one for every setting, from its section and name."""
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("game", nargs="?", help="a game id, see `cartridge games`")
+    parser.add_argument("--algo", default="alphazero", help="the algorithm (default: alphazero)")
+    parser.add_argument("--minutes", help="stop after this much training time")
+    parser.add_argument("--updates", help="stop after this many learner updates instead: reproducible from the seed")
+    parser.add_argument("--seed", help="seed of everything random (default: 0)")
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run is kept (default: runs/GAME-TIME)")
+    parser.add_argument("--resume", type=Path, metavar="DIR", help="continue the run in DIR from its last checkpoint")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of settings")
+    for section, settings in config.sections().items():
+        group = parser.add_argument_group(section)
+        for key in settings:
+            flag = f"--{section}.{key.replace('_', '-')}"
+            group.add_argument(flag, dest=f"{section}.{key}", metavar="VALUE", help=argparse.SUPPRESS)
+        group.description = "  ".join(f"--{section}.{key.replace('_', '-')}" for key in settings)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, new or resumed; 0 at the end of the run, 130 where it was stopped."""
+    console = Console(stderr=True)
+    warnings.showwarning = lambda message, *_rest, **_more: console.print(f"warning: {message}", style="yellow")
+    directory = _resumed(args) if args.resume else _created(args)
+    with RunView(console) as view:
+        view.say(f"run {directory.root} on {jax.devices()[0].device_kind}; compiling")
+        session = training.Run(directory, view)
+        finished = session.train()
+    if not finished:
+        console.print(f"stopped and saved; continue with: cartridge train --resume {directory.root}")
+        return 130
+    report.write(session, Console(file=sys.stdout))
+    return 0
+
+
+def _created(args: argparse.Namespace) -> RunDirectory:
+    if not args.game:
+        raise config.ConfigError("which game? name one, such as connect4, or continue a run with --resume DIR")
+    make_game(args.game)  # an unknown game is refused before anything else is looked at
+    settings = config.build(
+        args.game,
+        args.algo,
+        preset(args.game, accelerator=jax.default_backend() != "cpu"),
+        config.from_toml(args.config) if args.config else {},
+        config.from_environment(os.environ),
+        _flags(args),
+    )
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    root = args.run_dir or Path("runs") / f"{args.game.replace(':', '-')}-{stamp}"
+    return training.create(root, settings)
+
+
+def _resumed(args: argparse.Namespace) -> RunDirectory:
+    if args.game or args.run_dir or args.config or args.seed or _flags(args).keys() - {"run"}:
+        raise config.ConfigError("--resume takes the run's own settings; only --minutes and --updates may go with it")
+    directory = RunDirectory.open(args.resume)
+    kinds = config.sections()["run"]
+    minutes = config.convert("run.minutes", args.minutes, kinds["minutes"]) if args.minutes else None
+    updates = config.convert("run.updates", args.updates, kinds["updates"]) if args.updates else None
+    if minutes is not None or updates is not None:
+        training.extend(directory, minutes=minutes, updates=updates)
+    return directory
+
+
+def _flags(args: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """The settings given as flags; `--minutes` and the like are short for `--run.minutes`."""
+    found: dict[str, dict[str, str]] = {}
+    for name, value in vars(args).items():
+        section, dot, key = name.partition(".")
+        if dot and value is not None:
+            found.setdefault(section, {})[key] = value
+    for key in ("minutes", "updates", "seed"):
+        if getattr(args, key) is not None:
+            found.setdefault("run", {})[key] = getattr(args, key)
+    return found

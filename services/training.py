@@ -1,0 +1,178 @@
+"""One run from start to report: drives the trainer, keeps its folder, stops when asked and says how to go on."""
+
+import dataclasses
+import datetime
+import platform
+import signal
+import types
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import jax
+import torch
+
+from ..engine.game import Game
+from ..registry import make_game
+from . import checkpoint, config, hardware
+from .config import TrainConfig
+from .console import RunView
+from .evaluation import PositionCheck
+from .positions import Positions, builtin_positions, read_positions
+from .run_directory import RunDirectory, RunError
+from .tracking import Tracker
+from .trainer import Trainer
+
+_KEPT_CHECKPOINTS = 2
+_PACKAGES = ("jax", "jaxlib", "flax", "mctx", "torch", "numpy", "safetensors")
+
+
+class Run:
+    """A trainer with its folder, its logs and its clock."""
+
+    def __init__(self, directory: RunDirectory, view: RunView) -> None:
+        """Opens the folder of a run, new or to be resumed: the newest whole checkpoint, if any, is continued."""
+        described = directory.describe()
+        self.directory, self.view = directory, view
+        self.config = config.from_json(described["config"])
+        self.game: Game[Any] = make_game(self.config.game)
+        self.trainer = Trainer(self.game, self.config, described["created_at"])
+        saved = checkpoint.load_newest(directory.checkpoints)
+        if saved is not None:
+            self.trainer.restore(saved)
+            directory.forget_versions_after(self.trainer.version)
+        self.tracker = Tracker(directory, resumed_at=saved.step if saved else 0)
+        self._check = self._solver_check()
+        self._saved_at = self._evaluated_at = self.trainer.counters.seconds
+
+    def train(self) -> bool:
+        """Trains to the end, True; or until a signal asks to stop, False. Either way the state is saved."""
+        with _stop_on_signals() as stop:
+            for metrics in self.trainer.iterations():
+                self.tracker.metrics(metrics)
+                self.view.show(metrics)
+                if stop.asked:
+                    break
+                self._save_if_due()
+                self._evaluate_if_due()
+            self.save()
+        return self.trainer.progress >= 1.0
+
+    def save(self) -> None:
+        """Publishes the newest weights and writes a checkpoint. A failure keeps the last good ones and is said."""
+        self._saved_at = self.trainer.counters.seconds
+        try:
+            self.directory.publish(self.trainer.weights, self.trainer.manifest)
+            self.trainer.save(self.directory.checkpoints)
+            checkpoint.keep_newest(self.directory.checkpoints, _KEPT_CHECKPOINTS)
+        except OSError as error:
+            warnings.warn(f"cannot save in {self.directory.root}: {error}; the last good state is kept", stacklevel=2)
+            self.view.say(f"cannot save: {error}; training goes on, the last saved state is kept")
+
+    def evaluate(self) -> dict[str, Any] | None:
+        """Measures the newest weights on solved positions and records it; None where the game has none."""
+        if self._check is None:
+            return None
+        counters = self.trainer.counters
+        self._evaluated_at = counters.seconds
+        record = {
+            "iteration": counters.iteration,
+            "version": self.trainer.version,
+            "seconds": counters.seconds,
+            "moves": counters.moves,
+            "updates": counters.updates,
+            **self._check(self.trainer.params),
+        }
+        self.tracker.evaluation(record)
+        self.view.strength(record)
+        return record
+
+    def _solver_check(self) -> PositionCheck | None:
+        path = builtin_positions(self.game.spec.env_id)
+        if path is None:
+            return None
+        positions: Positions = read_positions(path, self.game)
+        run = self.config.run
+        return PositionCheck(
+            self.game,
+            self.trainer.network,
+            positions,
+            num_simulations=run.eval_simulations,
+            lookahead=self.config.search.lookahead,
+        )
+
+    def _save_if_due(self) -> None:
+        if self.trainer.counters.seconds - self._saved_at >= 60 * self.config.run.checkpoint_minutes:
+            self.save()
+
+    def _evaluate_if_due(self) -> None:
+        if self.trainer.counters.seconds - self._evaluated_at >= 60 * self.config.run.evaluate_minutes:
+            self.evaluate()
+
+
+def create(root: Path, settings: TrainConfig) -> RunDirectory:
+    """A new run's folder, with everything that is needed to reproduce its numbers in run.json."""
+    description = {
+        "config": settings.to_json(),
+        "config_hash": settings.hash(),
+        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "game_build": make_game(settings.game).spec.build_id,
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "host": hardware.describe(),
+        "device": {"jax": str(jax.devices()[0]), "torch": "cuda" if torch.cuda.is_available() else "cpu"},
+        "seed": settings.run.seed,
+        "git": hardware.git_commit(),
+    }
+    return RunDirectory.create(root, description)
+
+
+def extend(directory: RunDirectory, *, minutes: float | None, updates: int | None) -> None:
+    """Lets a resumed run go on longer than it was first told to."""
+    from . import store
+
+    described = directory.describe()
+    run = dict(described["config"]["run"])
+    if minutes is not None:
+        run |= {"minutes": minutes, "updates": 0}
+    if updates is not None:
+        run |= {"updates": updates}
+    described["config"]["run"] = run
+    config.from_json(described["config"])  # refuses what is out of range before it is written
+    store.write_json(directory.root / "run.json", described)
+
+
+@dataclasses.dataclass
+class _Stop:
+    asked: bool = False
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[_Stop]:
+    """SIGINT and SIGTERM ask to stop after the current iteration; a second one stops at once, unsaved."""
+    stop = _Stop()
+
+    def ask(number: int, frame: types.FrameType | None) -> None:
+        del number, frame
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+__all__ = ["Run", "RunError", "create", "extend"]
