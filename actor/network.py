@@ -28,10 +28,7 @@ class Network(nn.Module):
     @nn.compact
     def __call__(self, observation: Array) -> tuple[Array, Array]:
         """f32[B, R, C, planes] -> policy logits f32[B, A], value logits f32[B, bins]."""
-        if self.spec.kind == "conv":
-            hidden = self._conv_trunk(observation)
-        else:
-            hidden = self._mlp_trunk(observation)
+        hidden = self._conv_trunk(observation) if self.spec.kind == "conv" else self._mlp_trunk(observation)
         return nn.Dense(self.num_actions, name="policy")(hidden), nn.Dense(self.spec.value_bins, name="value")(hidden)
 
     def _mlp_trunk(self, observation: Array) -> Array:
@@ -71,7 +68,8 @@ def init_params(network: Network, game: GameSpec, key: Array) -> Params:
 
 def apply(network: Network, params: Params, observation: Array) -> tuple[Array, Array]:
     """f32[B, ...] -> policy logits f32[B, A] and value f32[B] in [-1, 1], for the player the planes belong to."""
-    logits, value_logits = network.apply({"params": params}, observation)
+    outputs: Any = network.apply({"params": params}, observation)
+    logits, value_logits = outputs
     return logits, jax.nn.softmax(value_logits) @ value_support(network.spec.value_bins)
 
 

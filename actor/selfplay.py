@@ -131,7 +131,7 @@ def unroll(
 
 
 def returns(moves: Moves[State], trace_decay: float) -> Array:
-    """λ-returns f32[T, B] for the mover: Gₜ = rₜ + γₜ((1-λ) vₜ₊₁ + λ Gₜ₊₁), with the last value for what comes after."""
+    """λ-returns f32[T, B] for the mover, Gₜ = rₜ + γₜ((1-λ) vₜ₊₁ + λ Gₜ₊₁); the last value stands for what follows."""
 
     def back(following: tuple[Array, Array], move: Moves[State]) -> tuple[tuple[Array, Array], Array]:
         next_value, next_return = following

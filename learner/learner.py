@@ -148,9 +148,9 @@ class Learner:
         if self.config.average_decay:
             # Early on, a long average would hold mostly the random start.
             decay = min(self.config.average_decay, (self.updates + 1) / (self.updates + 10))
-            current = self.network.state_dict()
             with torch.no_grad():
-                torch._foreach_lerp_([self.average[name] for name in current], list(current.values()), 1 - decay)
+                for name, tensor in self.network.state_dict().items():
+                    self.average[name].lerp_(tensor, 1 - decay)
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:

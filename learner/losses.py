@@ -7,8 +7,8 @@ value (Farebrother et al. 2024, "Stop regressing") in place of the squared error
 import dataclasses
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from .network import value_support
 
@@ -27,11 +27,16 @@ class Losses:
 
 
 def alphazero_loss(
-    policy_logits: Tensor, value_logits: Tensor, legal_actions: Tensor, policy: Tensor, value: Tensor, value_weight: float
+    policy_logits: Tensor,
+    value_logits: Tensor,
+    legal_actions: Tensor,
+    policy: Tensor,
+    value: Tensor,
+    value_weight: float,
 ) -> Losses:
     """Logits f32[N, A] and f32[N, bins] against the search policy f32[N, A] and the return f32[N] in [-1, 1]."""
-    log_policy = F.log_softmax(policy_logits.float().masked_fill(~legal_actions, _ILLEGAL), dim=1)
-    log_value = F.log_softmax(value_logits.float(), dim=1)
+    log_policy = functional.log_softmax(policy_logits.float().masked_fill(~legal_actions, _ILLEGAL), dim=1)
+    log_value = functional.log_softmax(value_logits.float(), dim=1)
     policy_loss = -(policy * log_policy).sum(1).mean()
     value_loss = -(two_hot(value, value_logits.shape[1]) * log_value).sum(1).mean()
     probabilities = log_policy.exp()

@@ -1,11 +1,11 @@
 """The policy-value network in torch: what `actor/network.py` is in Flax, line by line.
 
-Parameters carry Flax's names and layouts ([in, out] kernels, HWIO convolutions), so publishing copies and renames nothing.
+Parameters carry Flax's names and layouts ([in, out] kernels, HWIO convolutions), so publishing renames nothing.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..engine.spec import GameSpec, NetworkSpec
 
@@ -22,7 +22,7 @@ class Dense(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_size))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.kernel.t(), self.bias)
+        return functional.linear(x, self.kernel.t(), self.bias)
 
 
 class Conv3(nn.Module):
@@ -35,7 +35,7 @@ class Conv3(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # A permuted [B, R, C, in] is torch's channels_last: no copy on the way in or out.
-        y = F.conv2d(x.permute(0, 3, 1, 2), self.kernel.permute(3, 2, 0, 1), self.bias, padding=1)
+        y = functional.conv2d(x.permute(0, 3, 1, 2), self.kernel.permute(3, 2, 0, 1), self.bias, padding=1)
         return y.permute(0, 2, 3, 1)
 
 
@@ -48,7 +48,7 @@ class Norm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(size))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.scale, self.bias, _NORM_EPS)
+        return functional.layer_norm(x, x.shape[-1:], self.scale, self.bias, _NORM_EPS)
 
 
 class Network(nn.Module):
@@ -88,23 +88,23 @@ class Network(nn.Module):
     def _mlp_trunk(self, observation: Tensor) -> Tensor:
         """f32[B, width]: an optional position-sharing first layer, then residual dense blocks."""
         if self.spec.stem:
-            observation = F.relu(self.stem(windows(observation, self.spec.stem)))
+            observation = functional.relu(self.stem(windows(observation, self.spec.stem)))
         hidden = self.input(observation.reshape(observation.shape[0], -1))
         for block in range(self.spec.blocks):
-            inner = F.relu(self.get_submodule(f"block{block}_norm")(hidden))
-            inner = F.relu(self.get_submodule(f"block{block}_in")(inner))
+            inner = functional.relu(self.get_submodule(f"block{block}_norm")(hidden))
+            inner = functional.relu(self.get_submodule(f"block{block}_in")(inner))
             hidden = hidden + self.get_submodule(f"block{block}_out")(inner)
-        return F.relu(self.norm(hidden))
+        return functional.relu(self.norm(hidden))
 
     def _conv_trunk(self, observation: Tensor) -> Tensor:
         """f32[B, 32 * R * C]: residual 3 x 3 convolutions over the board."""
         hidden = self.input(observation)
         for block in range(self.spec.blocks):
-            inner = F.relu(self.get_submodule(f"block{block}_norm")(hidden))
-            inner = F.relu(self.get_submodule(f"block{block}_in")(inner))
+            inner = functional.relu(self.get_submodule(f"block{block}_norm")(hidden))
+            inner = functional.relu(self.get_submodule(f"block{block}_in")(inner))
             hidden = hidden + self.get_submodule(f"block{block}_out")(inner)
-        hidden = F.relu(self.norm(hidden))
-        hidden = F.relu(self.squeeze(hidden))
+        hidden = functional.relu(self.norm(hidden))
+        hidden = functional.relu(self.squeeze(hidden))
         return hidden.reshape(hidden.shape[0], -1)
 
 

@@ -1,7 +1,7 @@
 """A ring of rows in device memory, over any pytree, written in place.
 
-The ring holds packed states and targets; observations, masks and symmetric views are computed from them at sampling time
-inside the same jitted call. The ring itself never leaves JAX: exporting it would break the in-place donation.
+The ring holds packed states and targets; observations, masks and symmetric views are computed from them at sampling
+time inside the same jitted call. The ring itself never leaves JAX: exporting it would break the in-place donation.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ def add(ring: Ring[Row], rows: Row) -> Ring[Row]:
     """
     block = jax.tree.leaves(rows)[0].shape[0]
     if ring.capacity % block:
-        raise ValueError(f"blocks of {block} rows do not divide a ring of {ring.capacity}; make the capacity a multiple")
+        raise ValueError(f"blocks of {block} rows do not divide a ring of {ring.capacity}: make that a multiple")
 
     def write(storage: Array, new: Array) -> Array:
         return jax.lax.dynamic_update_slice_in_dim(storage, new.astype(storage.dtype), ring.head, axis=0)

@@ -12,6 +12,7 @@ from typing import NoReturn, Protocol, cast
 
 from . import launch
 
+_ROOM = __package__ or "cartridge.services"
 _COMMANDS = {
     "games": ("games_command", "list the games"),
     "train": ("train_command", "train an agent by self-play, or resume a run"),
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, words: Sequence[str]) -> int:
     launch.prepare()
     module, summary = _COMMANDS[name]
-    command = cast(Command, import_module(f".{module}", __package__))
+    command = cast(Command, import_module(f".{module}", _ROOM))
     parser = Parser(prog=f"cartridge {name}", description=summary, allow_abbrev=False)
     command.add_arguments(parser)
     args = parser.parse_args(words)
@@ -81,7 +82,7 @@ def _run(name: str, words: Sequence[str]) -> int:
 
 def _is_ours(error: Exception) -> bool:
     """Whether the error is one of this package's own, whose message is written for the user."""
-    return type(error).__module__.startswith(__package__.partition(".")[0])
+    return type(error).__module__.startswith(_ROOM.partition(".")[0] + ".")
 
 
 def _overview() -> str:

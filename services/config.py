@@ -1,7 +1,8 @@
 """Everything a run can be told, as frozen values, from five sources.
 
 Strongest last: the defaults in the code, the preset for the game and device, a TOML file, environment variables
-`CARTRIDGE_<SECTION>_<KEY>`, flags. Unknown names are refused with the nearest match, values out of range with the range.
+`CARTRIDGE_<SECTION>_<KEY>`, flags. Unknown names are refused with the nearest match, values out of range with
+the range.
 """
 
 import dataclasses
@@ -61,12 +62,12 @@ class TrainConfig:
 
     game: str
     algo: Literal["alphazero"] = "alphazero"
-    network: NetworkSpec = NetworkSpec()
-    search: SearchConfig = SearchConfig()
-    selfplay: SelfPlayConfig = SelfPlayConfig()
-    replay: ReplayConfig = ReplayConfig()
-    learner: LearnerConfig = LearnerConfig()
-    run: RunConfig = RunConfig()
+    network: NetworkSpec = dataclasses.field(default_factory=NetworkSpec)
+    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+    selfplay: SelfPlayConfig = dataclasses.field(default_factory=SelfPlayConfig)
+    replay: ReplayConfig = dataclasses.field(default_factory=ReplayConfig)
+    learner: LearnerConfig = dataclasses.field(default_factory=LearnerConfig)
+    run: RunConfig = dataclasses.field(default_factory=RunConfig)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as run.json holds them."""
@@ -111,11 +112,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 
 def sections() -> dict[str, dict[str, Any]]:
     """Every setting with its type: section -> key -> type, for flags, help and checks."""
-    return {
-        field.name: get_type_hints(field.default.__class__)
-        for field in dataclasses.fields(TrainConfig)
-        if dataclasses.is_dataclass(field.default)
-    }
+    kinds = get_type_hints(TrainConfig)
+    return {name: get_type_hints(kind) for name, kind in kinds.items() if dataclasses.is_dataclass(kind)}
 
 
 def build(game: str, algo: str, *sources: Overrides) -> TrainConfig:

@@ -37,11 +37,11 @@ class RunView:
             self._live.update(self._panel(metrics), refresh=True)
         elif time.monotonic() - self._last_line > _LINE_EVERY_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(_line(metrics), highlight=False)
+            self._console.print(_line(metrics), highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Prints a line that stays."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def strength(self, record: Mapping[str, Any]) -> None:
         """Takes one evaluation on solved positions."""

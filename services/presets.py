@@ -1,4 +1,4 @@
-"""Settings that are known to work well for a game on a kind of device. They lie under every other source but defaults."""
+"""Settings known to work well for a game on a kind of device. They lie under every source but the defaults."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,13 @@ from .config import Overrides
 _TICTACTOE: Overrides = {
     "network": {"width": 128, "blocks": 2},
     "search": {"num_simulations": 16, "lookahead": 0},
-    "selfplay": {"num_games": 256, "unroll_length": 10, "opening_fraction": 0.8, "opening_plies": 7, "trace_decay": 1.0},
+    "selfplay": {
+        "num_games": 256,
+        "unroll_length": 10,
+        "opening_fraction": 0.8,
+        "opening_plies": 7,
+        "trace_decay": 1.0,
+    },
     "replay": {"capacity": 100_000, "min_rows": 5_000, "samples_per_move": 8.0},
     "learner": {"batch_size": 512, "learning_rate": 2e-3},
     "run": {"minutes": 1.5, "evaluate_minutes": 0.5, "eval_simulations": 32},

@@ -30,7 +30,9 @@ def write(run: "Run", console: Console) -> None:
         store.write_bytes(root / "curve.svg", curve.strength_svg(history, run.config.game).encode())
     except OSError as error:
         console.print(f"cannot write the report to {root}: {error}")
-    console.print(f"more: cartridge eval {root}    play it: cartridge play {root}    curves: tensorboard --logdir {root}")
+    hints = {"more": "cartridge eval", "play it": "cartridge play", "curves": "tensorboard --logdir"}
+    for what, command in hints.items():
+        console.print(f"{what + ':':<8} {command} {root}", highlight=False, soft_wrap=True)
 
 
 def strength_table(record: dict[str, Any], num_simulations: int) -> Table:

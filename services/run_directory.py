@@ -106,7 +106,7 @@ class RunDirectory:
             try:
                 return self._read_version(number, game)
             except (OSError, SpecError) as error:
-                if version is not None or isinstance(error, SpecError) and "rules" in str(error):
+                if version is not None:
                     raise
                 warnings.warn(f"skipped damaged weights version {number} in {self.root}: {error}", stacklevel=2)
         raise RunError(f"{self.root} has no usable weights yet; train it longer: cartridge train --resume {self.root}")

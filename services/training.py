@@ -17,12 +17,12 @@ import torch
 
 from ..engine.game import Game
 from ..registry import make_game
-from . import checkpoint, config, hardware
+from . import checkpoint, config, hardware, store
 from .config import TrainConfig
 from .console import RunView
 from .evaluation import PositionCheck
 from .positions import Positions, builtin_positions, read_positions
-from .run_directory import RunDirectory, RunError
+from .run_directory import RunDirectory
 from .tracking import Tracker
 from .trainer import Trainer
 
@@ -46,6 +46,7 @@ class Run:
             directory.forget_versions_after(self.trainer.version)
         self.tracker = Tracker(directory, resumed_at=saved.step if saved else 0)
         self._check = self._solver_check()
+        self._evaluation: dict[str, Any] | None = None
         self._saved_at = self._evaluated_at = self.trainer.counters.seconds
 
     def train(self) -> bool:
@@ -73,12 +74,14 @@ class Run:
             self.view.say(f"cannot save: {error}; training goes on, the last saved state is kept")
 
     def evaluate(self) -> dict[str, Any] | None:
-        """Measures the newest weights on solved positions and records it; None where the game has none."""
+        """Measures the newest weights on solved positions and records it, once; None where the game has none."""
         if self._check is None:
             return None
         counters = self.trainer.counters
         self._evaluated_at = counters.seconds
-        record = {
+        if self._evaluation is not None and self._evaluation["version"] == self.trainer.version:
+            return self._evaluation
+        record = self._evaluation = {
             "iteration": counters.iteration,
             "version": self.trainer.version,
             "seconds": counters.seconds,
@@ -102,6 +105,7 @@ class Run:
             positions,
             num_simulations=run.eval_simulations,
             lookahead=self.config.search.lookahead,
+            search=self.config.search,
         )
 
     def _save_if_due(self) -> None:
@@ -131,8 +135,6 @@ def create(root: Path, settings: TrainConfig) -> RunDirectory:
 
 def extend(directory: RunDirectory, *, minutes: float | None, updates: int | None) -> None:
     """Lets a resumed run go on longer than it was first told to."""
-    from . import store
-
     described = directory.describe()
     run = dict(described["config"]["run"])
     if minutes is not None:
@@ -173,6 +175,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "unknown"
-
-
-__all__ = ["Run", "RunError", "create", "extend"]
