@@ -51,8 +51,8 @@ def step(
 ) -> tuple[EngineState[State], TimeStep]:
     """Plays `actions` (i32[B]) in every game.
 
-    same_step: a game that ends is replaced at once. next_step: the call after the end ignores its action and starts
-    anew, with zero reward. disabled: an over game stays as it is.
+    same_step: a game that ends is replaced at once, one handed in over by its first step. next_step: the call after the
+    end ignores its action and starts anew, with zero reward. disabled: an over game stays as it is.
     """
     moved = jax.vmap(lambda state, action: transition(game, state, action))(states, actions)
     if autoreset == "disabled":
@@ -63,7 +63,7 @@ def step(
     if autoreset != "same_step":
         raise ValueError(f"autoreset is {autoreset!r}, expected one of {', '.join(AUTORESET_MODES)}")
     ended = moved.terminated | moved.truncated
-    after = restart_where(game, ended, moved.state)
+    after = restart_where(game, moved.state.over, moved.state)  # also a state handed in over, which moved nowhere
     last = jax.vmap(lambda state: observe(game, state))(moved.state)
     final = jnp.where(_column(ended, last), last, jnp.zeros_like(last))
     return after, dataclasses.replace(_time_step(game, after, moved), final_observation=final)

@@ -1,5 +1,24 @@
 """Every test runs strictly: rank promotion raises, warnings are errors (see pyproject.toml)."""
 
+import importlib.util
+import pathlib
+import sys
+from types import ModuleType
+
 import jax
+import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def small_games() -> ModuleType:
+    """The module `games_for_tests.py`, loaded by its path since tests are no package."""
+    path = pathlib.Path(__file__).parent / "games_for_tests.py"
+    spec = importlib.util.spec_from_file_location("games_for_tests", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
