@@ -26,7 +26,7 @@ from ..engine.transition import EngineState
 from ..registry import make_game
 from . import config, store
 from .config import TrainConfig
-from .positions import Positions
+from .positions import ILLEGAL, Positions
 from .run_directory import RunDirectory, RunError
 
 _MOST_STATES = 1024  # judged at once
@@ -154,19 +154,27 @@ def score_actions(positions: Positions[Any], actions: np.ndarray) -> dict[str, d
     """
     best = positions.scores.max(axis=1)
     chosen = positions.scores[np.arange(len(positions)), actions]
-    keeps, is_best = np.sign(chosen) == np.sign(best), chosen == best
+    keeps = (np.sign(chosen) == np.sign(best)) & (chosen != ILLEGAL)
     report = {}
     for index, name in enumerate(positions.set_names):
         rows = positions.set_index == index
-        keeping = 100.0 * float(keeps[rows].mean())
-        report[name] = {
-            "positions": int(rows.sum()),
-            "value_keeping": keeping,
-            "best_move": 100.0 * float(is_best[rows].mean()),
-            "error": 100.0 - keeping,
-        }
-    mean = {rate: float(np.mean([rates[rate] for rates in report.values()])) for rate in ("value_keeping", "best_move")}
-    return report | {"mean": {"positions": len(positions), **mean, "error": 100.0 - mean["value_keeping"]}}
+        report[name] = _rates(keeps[rows], (chosen == best)[rows])
+    mean = {
+        rate: float(np.mean([rates[rate] for rates in report.values()]))
+        for rate in ("value_keeping", "best_move", "error")
+    }
+    return report | {"mean": {"positions": len(positions), **mean}}
+
+
+def _rates(keeps: np.ndarray, is_best: np.ndarray) -> dict[str, float]:
+    count = len(keeps)
+    keeping, best = int(keeps.sum()), int(is_best.sum())
+    return {
+        "positions": count,
+        "value_keeping": 100 * keeping / count,
+        "best_move": 100 * best / count,
+        "error": 100 * (count - keeping) / count,
+    }
 
 
 def batch_size(num_states: int, num_simulations: int) -> int:
