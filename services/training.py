@@ -15,9 +15,10 @@ from typing import Any
 import jax
 import torch
 
+from ..bench.rows import host
 from ..engine.game import Game
 from ..registry import make_game
-from . import checkpoint, config, hardware, store
+from . import checkout, checkpoint, config, store
 from .config import TrainConfig
 from .console import RunView
 from .evaluation import PositionCheck
@@ -125,10 +126,10 @@ def create(root: Path, settings: TrainConfig) -> RunDirectory:
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "game_build": make_game(settings.game).spec.build_id,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
-        "host": hardware.describe(),
+        "host": host(),
         "device": {"jax": str(jax.devices()[0]), "torch": "cuda" if torch.cuda.is_available() else "cpu"},
         "seed": settings.run.seed,
-        "git": hardware.git_commit(),
+        "git": checkout.commit(),
     }
     return RunDirectory.create(root, description)
 

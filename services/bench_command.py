@@ -1,0 +1,78 @@
+"""`cartridge bench engine`: measures, shows the rows as they come and the ratios at the end."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from ..bench import rows
+from ..bench.engine import MODES, run_engine
+from ..bench.engine import Progress as Stage
+from ..bench.table import short
+from ..registry import list_games, make_game
+from . import store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the command."""
+    parser.add_argument("bench", choices=["engine"], help="what to measure")
+    parser.add_argument("--game", action="append", metavar="G", help="a game id; may be repeated (default: all)")
+    parser.add_argument("--mode", action="append", choices=MODES, help="may be repeated (default: all)")
+    parser.add_argument("--peers", action="store_true", help="measure the peers beside us (see `make peers`)")
+    parser.add_argument("--batch", action="append", type=int, metavar="N", help="games in lock step; may be repeated")
+    parser.add_argument("--repeats", type=int, default=7, help="stretches of each, at least 5 (default: 7)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures; 1 if nothing could be measured."""
+    games = args.game or list_games()
+    for game in games:
+        make_game(game)  # an unknown one is refused before the first long wait
+    notices, console = Console(stderr=True), Console(file=sys.stdout)
+    results: list[rows.Row] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    with Progress(*columns, console=notices, transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        def show(stage: Stage) -> None:
+            bar.update(task, completed=stage.done, description=f"{stage.game} {stage.mode}: {stage.text}")
+            if stage.skipped:
+                notices.print(f"skipped in {stage.game} {stage.mode}: {stage.text}", highlight=False)
+
+        measured = run_engine(
+            games,
+            args.mode or MODES,
+            with_peers=args.peers,
+            batches=args.batch,
+            repeats=args.repeats,
+            report=show,
+        )
+        for row in measured:
+            results.append(row)
+            if args.json:  # after every row, so that an interrupted run keeps what it measured
+                store.write_bytes(args.json, rows.rows_to_json(results).encode())
+    console.print(_table(results))
+    for comparison in rows.compare(results):
+        ours, peer = comparison.ours, comparison.peer
+        console.print(
+            f"{ours.game} {ours.mode}: {comparison.ratio:.1f} times {peer.implementation} "
+            f"({short(ours.rate)}/s against {short(peer.rate)}/s)",
+            highlight=False,
+        )
+    return 0 if results else 1
+
+
+def _table(results: list[rows.Row]) -> Table:
+    """Every implementation at its best batch size."""
+    table = Table(title="steps per second, the best batch size of each")
+    for heading in ("game", "mode", "implementation", "batch", "steps/s", "spread", "compile s", "bytes/game"):
+        table.add_column(heading, justify="left" if heading in ("game", "mode", "implementation") else "right")
+    for row in rows.best(results).values():
+        size = "" if row.bytes_per_game is None else str(row.bytes_per_game)
+        cells = (row.game, row.mode, row.implementation, f"{row.batch:,}", short(row.rate))
+        table.add_row(*cells, f"{row.spread:.0%}", f"{row.compile_s:.1f}", size)
+    return table

@@ -1,0 +1,69 @@
+"""Small runs of the real thing, shared by the tests of the services."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import pytest
+
+TINY = {
+    "network": {"width": 16, "blocks": 1},
+    "search": {"num_simulations": 4, "lookahead": 0},
+    "selfplay": {"num_games": 16, "unroll_length": 8},
+    "replay": {"capacity": 1024, "min_rows": 128, "samples_per_move": 2.0},
+    "learner": {"batch_size": 64},
+    "run": {"minutes": 0.0, "updates": 12},
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> dict[str, dict[str, object]]:
+    """Overrides under which an iteration takes milliseconds."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_flags() -> list[str]:
+    """The same as flags of `cartridge train`."""
+    return [
+        f"--{section}.{key.replace('_', '-')}={value}"
+        for section, settings in TINY.items()
+        for key, value in settings.items()
+    ]
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """How to call the real command in a process of its own."""
+    return [sys.executable, "-W", "ignore", "-m", "cartridge.services.cli"]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of such a process, with a compile cache that the whole test session shares."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    # One thread: tiny matrices only lose by more, and tests may share the machine.
+    return {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def cartridge(command: list[str], environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `cartridge WORDS...` to its end."""
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *map(str, words)], env=environment, capture_output=True, text=True, timeout=300
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trainers of one shape share their compiled programs, as two runs of the real command do."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)

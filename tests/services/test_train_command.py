@@ -1,0 +1,138 @@
+"""`cartridge train` as a user meets it: real processes, wrong input, signals, a kill, a full disk."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+
+def hash_of(run: Path) -> str:
+    return json.loads((run / "weights" / "latest.json").read_text())["sha256"]
+
+
+def test_trains_reports_and_reproduces(cartridge, tiny_flags, tmp_path) -> None:
+    first = cartridge("train", "tictactoe", *tiny_flags, "--seed", 3, "--run-dir", tmp_path / "a")
+    assert first.returncode == 0, first.stderr
+    assert "perfect solver" in first.stdout
+    for name in ("run.json", "metrics.jsonl", "eval.jsonl", "report.json", "curve.svg", "weights/latest.json"):
+        assert (tmp_path / "a" / name).stat().st_size > 0
+    assert any((tmp_path / "a" / "tensorboard").iterdir())
+    report = json.loads((tmp_path / "a" / "report.json").read_text())
+    assert report["result"]["search"]["mean"]["positions"] == 4520
+
+    second = cartridge("train", "tictactoe", *tiny_flags, "--seed", 3, "--run-dir", tmp_path / "b")
+    assert second.returncode == 0, second.stderr
+    assert hash_of(tmp_path / "a") == hash_of(tmp_path / "b")
+
+    again = cartridge("train", "tictactoe", *tiny_flags, "--run-dir", tmp_path / "a")
+    assert again.returncode == 2
+    assert f"--resume {tmp_path / 'a'}" in again.stderr
+
+    longer = cartridge("train", "--resume", tmp_path / "a", "--updates", 20)
+    assert longer.returncode == 0, longer.stderr
+    iterations = iterations_of(tmp_path / "a")
+    assert iterations == sorted(set(iterations))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_resume(command, environment, tiny_flags, tmp_path, number) -> None:
+    run = tmp_path / "run"
+    process = start(command, environment, tiny_flags, run)
+    wait_for_iterations(run, 4, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert f"cartridge train --resume {run}" in errors.replace("\n", "")
+    assert any((run / "checkpoints").iterdir())
+
+
+def test_kill_at_any_moment_resumes_from_the_last_checkpoint(
+    command, environment, cartridge, tiny_flags, tmp_path
+) -> None:
+    run = tmp_path / "run"
+    process = start(command, environment, [*tiny_flags, "--run.checkpoint-minutes=0.001"], run)
+    wait_for_iterations(run, 6, process)
+    process.kill()
+    process.communicate(timeout=60)
+    resumed = cartridge("train", "--resume", run, "--updates", 40)
+    assert resumed.returncode == 0, resumed.stderr
+    iterations = iterations_of(run)
+    assert iterations == list(range(1, len(iterations) + 1))
+
+
+def test_a_full_disk_keeps_the_run_going(command, environment, tiny_flags, tmp_path) -> None:
+    """No file may grow beyond 24 KiB: logs still fit, checkpoints and weights do not."""
+    run = tmp_path / "run"
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (24 * 1024, 24 * 1024))
+
+    environment = {**environment, "JAX_COMPILATION_CACHE_DIR": ""}
+    done = subprocess.run(
+        [*command, "train", "tictactoe", *tiny_flags, "--run-dir", str(run)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        preexec_fn=limit,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cannot save" in done.stderr
+    assert not [entry for entry in run.rglob("*") if entry.name.endswith(".tmp")]
+    assert not list((run / "checkpoints").glob("[0-9]*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "conect4"], "did you mean connect4"),
+        (["train"], "which game?"),
+        (["train", "connect4", "--algo", "alphazeo"], "did you mean alphazero"),
+        (["train", "connect4", "--minuts", "3"], "did you mean --minutes"),
+        (["train", "connect4", "--search.num-simulations", "0"], "search.num_simulations is 0, expected 1 to 10000"),
+        (["train", "connect4", "--minutes", "soon"], "expected a number"),
+        (["train", "--resume", "nowhere"], "holds no run"),
+        (["train", "connect4", "--resume", "nowhere"], "--resume takes the run's own settings"),
+        (["trian"], "did you mean train"),
+        (["games", "--jsn"], "did you mean --json"),
+    ],
+)
+def test_wrong_input_exits_2_and_names_the_nearest(cartridge, words: list[str], message: str) -> None:
+    done = cartridge(*words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder_is_refused(cartridge, tiny_flags, tmp_path) -> None:
+    tmp_path.chmod(0o500)
+    done = cartridge("train", "tictactoe", *tiny_flags, "--run-dir", tmp_path / "run")
+    assert done.returncode == 2
+    assert "cannot write" in done.stderr
+
+
+def iterations_of(run: Path) -> list[int]:
+    return [json.loads(line)["iteration"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def start(command, environment, flags, run: Path) -> subprocess.Popen[str]:
+    """A run that will not end by itself within the test."""
+    words = [*command, "train", "tictactoe", *flags, "--updates", "100000", "--run-dir", str(run)]
+    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_iterations(run: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if (run / "metrics.jsonl").exists() and len((run / "metrics.jsonl").read_text().splitlines()) >= count:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError(f"no {count} iterations within two minutes")
