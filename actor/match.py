@@ -73,13 +73,12 @@ def distinct_openings(game: Game[State], key: Array, count: int, plies: int) -> 
     Where too few games differ after so many moves, the later ones are some moves longer. `ValueError` if that does not
     help either.
     """
+    size = max(4 * count, 64)
+    draw = jax.jit(lambda key, length: random_openings(game, key, jnp.full((size,), length), length))
     found: list[Any] = []
     seen: set[bytes] = set()
-    for round_index in range(_EXTRA_PLIES + 1):
-        length = plies + round_index
-        draw = jax.jit(partial(random_openings, game, max_plies=length))
-        drawn = draw(jax.random.fold_in(key, round_index), plies=jnp.full((max(4 * count, 64),), length))
-        host = jax.tree.map(np.asarray, drawn)
+    for extra in range(_EXTRA_PLIES + 1):
+        host = jax.tree.map(np.asarray, draw(jax.random.fold_in(key, extra), plies + extra))
         for row, words in enumerate(_words(host)):
             if len(found) < count and words not in seen:
                 seen.add(words)
