@@ -1,0 +1,155 @@
+"""The compiled loop that `random` and `observe` time: T steps of B games in one program, nothing left to be dropped.
+
+Rewards and ends of every step are summed into the result, and in `observe` every observation and legal mask too. All
+implementations run through this loop; they differ in a `Games` object that knows how to start and to step.
+"""
+
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from .. import __version__
+from ..engine import batch as engine
+from ..engine import bits
+from ..engine.transition import legal_actions
+from ..registry import make_game
+from . import peers, rows
+from .random_words import first_words, xorshift
+
+# Lets one CPU kernel write several results; without it XLA repeats the whole step for each word of the state. It is no
+# compile option but a backend's extra one, which JAX passes on from the environment only.
+SHARED_WORK = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512"}
+_MAX_MOVES = 1 << 30  # in one call, so that counts stay within i32
+
+
+class Seen(Protocol):
+    """What a step shows; the arrays may be of any numeric type."""
+
+    @property
+    def reward(self) -> Array: ...  # [B, P]
+    @property
+    def terminated(self) -> Array: ...  # bool[B]
+    @property
+    def truncated(self) -> Array: ...  # bool[B]
+    @property
+    def observation(self) -> Array: ...  # [B, ...]
+    @property
+    def legal_actions(self) -> Array: ...  # bool[B, A]
+
+
+class Games(Protocol):
+    """B games of one implementation with its random policy, both inside the compiled program."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What to report the versions of."""
+        ...
+
+    def start(self, seed: int) -> tuple[Any, Any]:
+        """(states, the policy's random state)."""
+        ...
+
+    def step(self, states: Any, random: Any) -> tuple[Any, Any, Seen]:
+        """One uniformly drawn legal move in every game, with auto-reset."""
+        ...
+
+
+class CartridgeGames:
+    """The engine's own batch."""
+
+    packages = ("jax", "jaxlib")
+
+    def __init__(self, game: str, batch: int) -> None:
+        self._game, self._batch = make_game(game), batch
+
+    def start(self, seed: int) -> tuple[Any, Array]:
+        return engine.init(self._game, seed, self._batch)[0], first_words(seed, self._batch)
+
+    def step(self, states: Any, random: Array) -> tuple[Any, Array, engine.TimeStep]:
+        random = xorshift(random)
+        legal = jax.vmap(lambda state: legal_actions(self._game, state))(states)
+        states, seen = engine.step(self._game, states, jax.vmap(bits.random_legal)(legal, random))
+        return states, random, seen
+
+
+class CompiledLoop:
+    """A `worker.Loop`: the program compiled ahead of time, the games kept between calls."""
+
+    def __init__(self, games: Games, batch: int, observe: bool, seed: int) -> None:
+        self._batch, self._packages = batch, games.packages
+        self._states, self._random = games.start(seed)
+        self._device = next(iter(jax.tree.leaves(self._states)[0].devices()))
+        options = CPU_OPTIONS if self._device.platform == "cpu" else None
+        begun = time.perf_counter()
+        lowered = jax.jit(_program(games, batch, observe)).lower(self._states, self._random, jnp.int32(0))
+        self._run = lowered.compile(options)
+        self._compile_s = time.perf_counter() - begun
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "compile_s": self._compile_s,
+            "bytes_per_game": bytes_per_game(self._states, self._batch),
+            "device": rows.device_name(self._device.platform, self._device.device_kind),
+            "versions": versions(self._packages),
+        }
+
+    def play(self, num_steps: int) -> dict[str, float]:
+        num_steps = min(num_steps, _MAX_MOVES // self._batch)
+        begun = time.perf_counter()
+        self._states, self._random, episodes, consumed = self._run(self._states, self._random, jnp.int32(num_steps))
+        jax.block_until_ready(consumed)
+        seconds = time.perf_counter() - begun
+        moves = num_steps * self._batch
+        return {"seconds": seconds, "moves": moves, "episodes": int(episodes), "checksum": float(consumed)}
+
+
+def build(implementation: str, game: str, mode: str, batch: int, seed: int = 0) -> CompiledLoop:
+    """The loop of `cartridge` or of a variant of pgx, as `bench.worker` asks for it."""
+    if implementation == rows.OURS:
+        games: Games = CartridgeGames(game, batch)
+    else:
+        games = peers.pgx_games(implementation, game, batch)
+    return CompiledLoop(games, batch, mode == "observe", seed)
+
+
+def bytes_per_game(states: Any, batch: int) -> int:
+    """Memory of all arrays of `states`, shared among the games."""
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(states)) // batch
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Ours, and those of the packages named."""
+    return {rows.OURS: __version__, **{name: version(name) for name in packages}}
+
+
+def _program(games: Games, batch: int, observe: bool) -> Callable[[Any, Any, Array], tuple[Any, Any, Array, Array]]:
+    """(states, random, T) -> (states, random, episodes ended, sum of all that was consumed)."""
+
+    def program(states: Any, random: Any, num_steps: Array) -> tuple[Any, Any, Array, Array]:
+        def body(_: Array, carry: tuple[Any, Any, Array, Array]) -> tuple[Any, Any, Array, Array]:
+            states, random, episodes, consumed = carry
+            states, random, seen = games.step(states, random)
+            return states, random, episodes + (seen.terminated | seen.truncated), consumed + _consume(seen, observe)
+
+        totals = jnp.zeros((batch,), jnp.int32), jnp.zeros((batch,), jnp.float32)  # summed at the end
+        states, random, episodes, consumed = jax.lax.fori_loop(0, num_steps, body, (states, random, *totals))
+        return states, random, jnp.sum(episodes), jnp.sum(consumed)
+
+    return program
+
+
+def _consume(seen: Seen, observe: bool) -> Array:
+    """f32[B]: the rewards, each player's with another weight so that zero sums do not cancel, and what is shown."""
+    weights = jnp.arange(1, seen.reward.shape[1] + 1, dtype=jnp.float32)
+    total = jnp.sum(seen.reward * weights[None, :], axis=1)
+    if not observe:
+        return total
+    observation = seen.observation.reshape(seen.observation.shape[0], -1)
+    shown = jnp.sum(observation, axis=1, dtype=jnp.float32)
+    return total + shown + jnp.sum(seen.legal_actions, axis=1, dtype=jnp.float32)
