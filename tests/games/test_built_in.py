@@ -1,0 +1,13 @@
+"""Every built-in game keeps every law of the contract."""
+
+import cartridge
+import pytest
+from cartridge.engine.conformance import check_game
+from cartridge.games import BUILT_IN
+
+
+@pytest.mark.parametrize("env_id", BUILT_IN)
+def test_the_game_keeps_the_laws(env_id: str) -> None:
+    game = cartridge.make_game(env_id)
+    assert game.spec.env_id == env_id
+    check_game(game)
