@@ -13,7 +13,7 @@ from ..engine.transition import EngineState, legal_actions, start, transition
 def random_openings(game: Game[State], key: Array, plies: Array, max_plies: int) -> EngineState[State]:
     """B live states after up to `plies` (i32[B], at most `max_plies`) uniformly random legal moves each.
 
-    A game that would end within its opening stops one move before.
+    A move that would end the game is not played: that ply is lost, and the next draws again.
     """
     num_games = plies.shape[0]
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(num_games))

@@ -77,7 +77,7 @@ class SelfPlayStats:
     """Sums over one unroll."""
 
     episodes: Array  # i32[]
-    episode_moves: Array  # i32[], moves in those episodes after their openings
+    episode_moves: Array  # i32[], moves in those episodes, openings included
     first_wins: Array  # i32[]
     second_wins: Array  # i32[]
     policy_entropy: Array  # f32[], mean over moves, nats
@@ -163,13 +163,14 @@ def _move(
     moved = jax.vmap(lambda state, action: transition(game, state, action))(games, found.action)
     following = jax.vmap(lambda state: game.player(state.game))(moved.state)
     over = moved.state.over
+    discount = jnp.where(over, 0.0, jnp.where(following == mover, 1.0, -1.0))
     players = jnp.arange(game.spec.num_players)[None]
     record = Moves(
         state=games,
         policy=found.policy,
         value=found.value,
         reward=jnp.sum(jnp.where(mover[:, None] == players, moved.reward, 0.0), axis=1),
-        discount=jnp.where(over, 0.0, jnp.where(following == mover, 1.0, -1.0)),
+        discount=discount.astype(jnp.float32),  # a weak type would make the next call of a jitted unroll trace again
         finished=over,
         outcome=moved.reward[:, 0],
     )
