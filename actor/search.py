@@ -52,9 +52,15 @@ class SearchResult:
 def search(
     game: Game[State], evaluate: Evaluator, states: EngineState[State], key: Array, config: SearchConfig
 ) -> SearchResult:
-    """Searches from each of B live states; `key` is uint32[2]."""
+    """Searches from each of B live states; `key` is uint32[2].
+
+    Raises:
+      SpecError: the game has chance, hidden information or more than two players.
+    """
     if game.spec.stochastic or game.spec.hidden_information:
         raise SpecError(f"{game.spec.env_id} has chance or hidden information, which this search must not look through")
+    if game.spec.num_players > 2:
+        raise SpecError(f"{game.spec.env_id} has {game.spec.num_players} players; this search knows one or two")
     plies = config.lookahead if supports(game.spec) else 0
     root_key, tree_key = jax.random.split(key)
     logits, value, refuted = _judge(game, evaluate, states, root_key, plies)
