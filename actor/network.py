@@ -1,7 +1,7 @@
 """The policy-value network in Flax: what `learner/network.py` is in torch, line by line.
 
 Twins: the same names, the same order, LayerNorm with explicit eps and no fast variance, kernels as [in, out] and HWIO.
-`tests/test_twins.py` holds the two to 1e-4 on logits.
+`tests/learner/test_twins.py` holds the two to 1e-4 on logits.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ..engine.spec import GameSpec, NetworkSpec
+from ..engine.spec import GameSpec, NetworkSpec, SpecError
 
 Params = Mapping[str, Any]  # nested dict of arrays, as `weights.load` returns it
 
@@ -44,7 +44,7 @@ class Network(nn.Module):
         return nn.relu(_norm("norm")(hidden))
 
     def _conv_trunk(self, observation: Array) -> Array:
-        """f32[B, width * R * C]: residual 3 x 3 convolutions over the board."""
+        """f32[B, 32 * R * C]: residual 3 x 3 convolutions over the board."""
         width = self.spec.width
         hidden = _conv3(width, "input")(observation)
         for block in range(self.spec.blocks):
@@ -57,7 +57,14 @@ class Network(nn.Module):
 
 
 def build(game: GameSpec, spec: NetworkSpec) -> Network:
-    """The network for a game; the observation must have the rank its kind needs."""
+    """The network for a game.
+
+    Raises:
+      SpecError: the observation has no planes, or is smaller than the window of the first layer.
+    """
+    shape = game.observation_shape
+    if (spec.kind == "conv" or spec.stem) and (len(shape) != 3 or min(shape[:2]) < spec.stem):
+        raise SpecError(f"network {spec.kind!r} with stem {spec.stem} does not fit {game.env_id}'s observation {shape}")
     return Network(spec, game.num_actions)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..engine.spec import GameSpec, NetworkSpec
+from ..engine.spec import GameSpec, NetworkSpec, SpecError
 
 _NORM_EPS = 1e-6
 _INPUT_BIAS_STD = 0.5
@@ -57,15 +57,19 @@ class Network(nn.Module):
     def __init__(self, game: GameSpec, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        rows, columns, planes = game.observation_shape
-        width = spec.width
-        cells = rows * columns
+        shape, width = game.observation_shape, spec.width
+        if (spec.kind == "conv" or spec.stem) and (len(shape) != 3 or min(shape[:2]) < spec.stem):
+            raise SpecError(
+                f"network {spec.kind!r} with stem {spec.stem} does not fit {game.env_id}'s observation {shape}"
+            )
         if spec.kind == "conv":
-            layer, in_size, hidden_size = Conv3, planes, 32 * cells
+            rows, columns, planes = shape
+            layer, in_size, hidden_size = Conv3, planes, 32 * rows * columns
             self.squeeze = Dense(width, 32)
         else:
-            layer, in_size, hidden_size = Dense, cells * planes, width
+            layer, in_size, hidden_size = Dense, game.observation_size, width
             if spec.stem:
+                rows, columns, planes = shape
                 self.stem = Dense(spec.stem**2 * planes, spec.stem_channels)
                 in_size = (rows - spec.stem + 1) * (columns - spec.stem + 1) * spec.stem_channels
         self.input = layer(in_size, width)
