@@ -1,0 +1,212 @@
+"""`cartridge play`: a person against an agent in a terminal, with what the agent thinks laid open."""
+
+import argparse
+import dataclasses
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from rich.console import Console
+from rich.table import Table
+
+from ..actor.evaluators import Evaluator, network_evaluator, playout_evaluator
+from ..actor.search import SearchConfig, SearchResult, search
+from ..engine.game import Game
+from ..engine.spec import SpecError
+from ..engine.transition import EngineState, start, transition
+from ..registry import UnknownGameError, make_game
+from .evaluation import Agent, EvaluationError, evaluation_search
+
+_PLAYOUT_SIMULATIONS = 500
+_BAR = 30  # characters of a policy bar
+_HELP = "a move, such as {example}; or: undo, hint, help, quit"
+
+
+@dataclasses.dataclass(frozen=True)
+class Thinker:
+    """Someone to play against: `think` searches one state, [1], with a key uint32[2]."""
+
+    name: str
+    game: Game[Any]
+    think: Callable[[EngineState[Any], Array], SearchResult]
+
+
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """A state and what each player has earned on the way."""
+
+    state: EngineState[Any]
+    earned: np.ndarray  # f32[P]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the command."""
+    parser.add_argument(
+        "run", metavar="RUN", help="the folder of a run, or a game id to play against plain tree search"
+    )
+    parser.add_argument("--version", type=int, metavar="V", help="which weights of the run (default: the newest)")
+    parser.add_argument("--simulations", type=int, metavar="N", help="of the agent's search (default: as in the run)")
+    parser.add_argument("--seat", choices=("first", "second", "random"), default="first", help="where you sit")
+    parser.add_argument("--seed", type=int, help="of the random seat and of plain tree search (default: drawn)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plays one game; 0 however it ends."""
+    if args.simulations is not None and not 1 <= args.simulations <= 100_000:
+        raise EvaluationError(f"--simulations is {args.simulations}, expected 1 to 100000")
+    thinker = _thinker(args)
+    if thinker.game.spec.num_players != 2:
+        raise SpecError(f"{thinker.game.spec.env_id} is no game for two, which is all that can be played here")
+    seed = random.randrange(2**31) if args.seed is None else args.seed
+    seat = random.Random(seed).randrange(2) if args.seat == "random" else ("first", "second").index(args.seat)
+    console = Console(highlight=False)
+    try:
+        Sitting(thinker, seat, seed, console).play()
+    except (EOFError, KeyboardInterrupt):
+        console.print("\nleft the game")
+    return 0
+
+
+class Sitting:
+    """One game between a person, player number `seat`, and a thinker."""
+
+    def __init__(self, thinker: Thinker, seat: int, seed: int, console: Console) -> None:
+        self._thinker, self._game, self._seat, self._console = thinker, thinker.game, seat, console
+        self._key = jax.random.PRNGKey(seed)
+        self._step = jax.jit(lambda state, action: transition(self._game, state, action))
+        first = start(self._game, self._key)
+        self._now = Position(first, np.zeros(self._game.spec.num_players, np.float32))
+        self._past: list[Position] = []  # before each of the person's moves
+
+    def play(self) -> None:
+        """From the first move to the result; `EOFError` where input ends before."""
+        self._console.print(f"You are {'first' if self._seat == 0 else 'second'}, against {self._thinker.name}.")
+        self._console.print(self._help())
+        while not self._now.state.over:
+            if int(self._game.player(self._now.state.game)) != self._seat:
+                self._answer()
+                continue
+            self._show_board()
+            if not self._turn():
+                self._console.print("left the game")
+                return
+        self._show_board()
+        self._console.print(_verdict(float(self._now.earned[self._seat])))
+
+    def _turn(self) -> bool:
+        """Reads until the position changes; False to leave."""
+        while True:
+            text = self._console.input("your move: ").strip()
+            command = text.lower()
+            if command in ("quit", "q", "exit"):
+                return False
+            if command == "undo":
+                if self._past:
+                    self._now = self._past.pop()
+                    return True
+                self._console.print("nothing to undo yet")
+            elif command == "hint":
+                self._hint()
+            elif command in ("help", "?", ""):
+                self._console.print(self._help())
+            elif self._move(text):
+                return True
+
+    def _move(self, text: str) -> bool:
+        """Plays the move a person wrote; False, with the reason, if it cannot be played."""
+        try:
+            action = self._game.parse_action(text)
+        except ValueError as error:
+            self._console.print(f"{error} (or help)", markup=False)
+            return False
+        legal = self._legal()
+        if action not in legal:
+            labels = " ".join(map(self._game.action_label, legal))
+            self._console.print(f"{text!r} cannot be played here; there is {labels}", markup=False)
+            return False
+        self._past.append(self._now)
+        self._play(action)
+        return True
+
+    def _answer(self) -> None:
+        """The thinker's move, and what it thinks."""
+        with self._console.status("thinking"):
+            action, policy, value = self._think()
+        self._console.print(self._bars(policy))
+        self._console.print(f"{self._thinker.name} plays {self._game.action_label(action)}, {_outlook(value)}")
+        self._play(action)
+
+    def _hint(self) -> None:
+        with self._console.status("thinking"):
+            action, policy, value = self._think()
+        self._console.print(self._bars(policy))
+        self._console.print(f"in your place I would play {self._game.action_label(action)}, {_outlook(value)}")
+
+    def _think(self) -> tuple[int, np.ndarray, float]:
+        """(action, policy f32[A], value for the player to move) of the position on the board."""
+        self._key, key = jax.random.split(self._key)
+        found = self._thinker.think(jax.tree.map(lambda leaf: leaf[None], self._now.state), key)
+        return int(found.action[0]), np.asarray(found.policy[0]), float(found.value[0])
+
+    def _play(self, action: int) -> None:
+        moved = self._step(self._now.state, jnp.int32(action))
+        self._now = Position(moved.state, self._now.earned + np.asarray(moved.reward))
+
+    def _legal(self) -> list[int]:
+        return np.flatnonzero(self._game.legal_actions(self._now.state.game)).tolist()
+
+    def _show_board(self) -> None:
+        self._console.print("\n" + self._game.text(self._now.state.game), markup=False)
+
+    def _bars(self, policy: np.ndarray) -> Table:
+        table = Table.grid(padding=(0, 1))
+        for action in self._legal():
+            filled = round(float(policy[action]) * _BAR)
+            bar = "█" * filled + "░" * (_BAR - filled)
+            table.add_row(f"  {self._game.action_label(action)}", bar, f"{policy[action]:.0%}")
+        return table
+
+    def _help(self) -> str:
+        legal = self._legal()
+        return _HELP.format(example=self._game.action_label(legal[len(legal) // 2]))
+
+
+def _thinker(args: argparse.Namespace) -> Thinker:
+    """The agent of a run, or plain tree search where a game is named."""
+    path = Path(args.run)
+    if (path / "run.json").is_file() or (path.is_dir() and path.name != args.run):
+        agent = Agent.load(path, args.version)
+        config = evaluation_search(agent.config.search, args.simulations or agent.config.run.eval_simulations)
+        evaluate = network_evaluator(agent.game, agent.network, agent.params, symmetrise=True)
+        name = f"{path.resolve().name} (version {agent.manifest.version}, {config.num_simulations} simulations)"
+        return _searching(name, agent.game, evaluate, config)
+    try:
+        game = make_game(args.run)
+    except UnknownGameError as error:
+        raise EvaluationError(f"{args.run!r} is neither the folder of a run nor a game: {error}") from error
+    if args.version is not None:
+        raise EvaluationError("--version needs the folder of a run; plain tree search has no weights")
+    config = SearchConfig(args.simulations or _PLAYOUT_SIMULATIONS, gumbel_scale=0.0, lookahead=0)
+    name = f"tree search with {config.num_simulations} random playouts"
+    return _searching(name, game, playout_evaluator(game), config)
+
+
+def _searching(name: str, game: Game[Any], evaluate: Evaluator, config: SearchConfig) -> Thinker:
+    return Thinker(name, game, jax.jit(lambda states, key: search(game, evaluate, states, key, config)))
+
+
+def _outlook(value: float) -> str:
+    """A value in [-1, 1] for whoever moves, in words."""
+    view = "even" if abs(value) < 0.15 else ("winning" if value > 0 else "losing")
+    return f"value {value:+.2f} ({view})"
+
+
+def _verdict(earned: float) -> str:
+    if earned == 0:
+        return "A draw."
+    return "You win." if earned > 0 else "You lose."
