@@ -146,8 +146,11 @@ def _program(games: Games, batch: int, observe: bool) -> Callable[[Any, Any, Arr
 
 def _consume(seen: Seen, observe: bool) -> Array:
     """f32[B]: the rewards, each player's with another weight so that zero sums do not cancel, and what is shown."""
-    weights = jnp.arange(1, seen.reward.shape[1] + 1, dtype=jnp.float32)
-    total = jnp.sum(seen.reward * weights[None, :], axis=1)
+    total = jnp.zeros(seen.reward.shape[:1], jnp.float32)
+    for player in range(
+        seen.reward.shape[1]
+    ):  # written out: a sum over an axis would first write the rewards to memory
+        total = total + (player + 1) * seen.reward[:, player]
     if not observe:
         return total
     observation = seen.observation.reshape(seen.observation.shape[0], -1)
