@@ -81,6 +81,22 @@ def test_what_was_handed_out_stays_good() -> None:
         first.reward[0] = 1.0
 
 
+def test_actions_may_be_overwritten_while_the_step_runs() -> None:
+    """JAX borrows aligned NumPy memory for a call it has not finished when it returns."""
+    num_envs = 1 << 15
+    memory = np.zeros(num_envs + 16, np.int32)
+    begin = -memory.ctypes.data % 64 // 4
+    actions = memory[begin : begin + num_envs]
+    env = VectorEnv(TICTACTOE, num_envs, output="jax")
+    seen = []
+    for move in range(7):  # the first win of this order of cells is move 7
+        actions[:] = move
+        seen.append(env.step(actions))
+        actions[:] = -1
+    assert not any(np.asarray(step.illegal).any() for step in seen)
+    assert np.asarray(seen[-1].terminated).all()
+
+
 def test_a_state_survives_as_words_and_moves_to_another_environment() -> None:
     env = VectorEnv(TICTACTOE, NUM_ENVS, output="numpy")
     seen = env.reset()
