@@ -122,6 +122,7 @@ class Learner:
         """Takes over what `state` gave; the network's shape must be the same."""
         self.network.load_state_dict(_under("network.", tensors))
         self.average = {name: tensor.to(self.device).clone() for name, tensor in _under("average.", tensors).items()}
+        self.optimiser.state.clear()  # a state saved before the first update has no moments
         for name, parameter in self.network.named_parameters():
             found = _under(f"optimiser.{name}.", tensors)
             if found:
@@ -137,7 +138,7 @@ class Learner:
     def _apply(self, norm: Tensor) -> None:
         if not bool(torch.isfinite(norm)):
             self._skipped += 1
-            if self._skipped > self._MAX_SKIPPED:
+            if self._skipped >= self._MAX_SKIPPED:
                 raise NotFiniteError(
                     f"{self._skipped} updates in a row had a gradient that is not finite; "
                     "lower learner.learning_rate or look at the last batches"
