@@ -38,7 +38,8 @@ def empty(row: Row, capacity: int) -> Ring[Row]:
 def add(ring: Ring[Row], rows: Row) -> Ring[Row]:
     """Writes a block of K rows ([K, ...] leaves) over the oldest; in place where the caller donates `ring`.
 
-    K must divide the capacity, so that a block never wraps.
+    K must divide the capacity and be the same in every call for one ring, so that a block never wraps. Only the first
+    can be checked here: a block of another size would be written where the end of the storage lets it fit.
     """
     block = jax.tree.leaves(rows)[0].shape[0]
     if ring.capacity % block:
