@@ -28,7 +28,8 @@ def test_shapes(spec: NetworkSpec) -> None:
     network = build(game, spec)
     params = init_params(network, game, KEY)
     observation = jax.random.uniform(KEY, (5, *game.observation_shape))
-    logits, value_logits = network.apply({"params": params}, observation)
+    outputs: Any = network.apply({"params": params}, observation)
+    logits, value_logits = outputs
     assert logits.shape == (5, 7)
     assert value_logits.shape == (5, spec.value_bins)
     same_logits, value = apply(network, params, observation)
@@ -40,8 +41,9 @@ def test_shapes(spec: NetworkSpec) -> None:
 
 def test_parameters_by_kind() -> None:
     def shapes(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
-        tree: Any = init_params(build(Connect4.spec, spec), Connect4.spec, KEY)
-        return {f"{layer}.{name}": leaf.shape for layer, group in tree.items() for name, leaf in group.items()}
+        params = init_params(build(Connect4.spec, spec), Connect4.spec, KEY)
+        leaves = jax.tree_util.tree_leaves_with_path(params)
+        return {jax.tree_util.keystr(path, simple=True, separator="."): leaf.shape for path, leaf in leaves}
 
     assert shapes(SPECS[0])["input.kernel"] == (84, 8)
     assert "stem.kernel" not in shapes(SPECS[0])
