@@ -40,7 +40,7 @@ bench: peers ## measure the engine and its peers; rows go to bench/results/
 peers: $(VENV)/.peers ## install the engines we measure ourselves against
 
 clean: ## forget the environment and caches (runs/ stays)
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-envpool build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -52,4 +52,6 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 $(VENV)/.peers: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[peers]"
+	$(PYTHON) -m venv .venv-envpool # its pins clash with ours
+	.venv-envpool/bin/python -m pip install --quiet --disable-pip-version-check envpool==1.2.5
 	touch $@
