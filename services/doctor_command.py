@@ -24,6 +24,7 @@ Status = Literal["ok", "note", "warning", "failure"]
 _OLDEST_PYTHON = (3, 11)
 _LEAST_MEMORY, _LEAST_DISK = 3 * 2**30, 2**30  # bytes that a first run needs
 _CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
+_CUDA_LIBRARIES = ("libcudnn", "libcublas", "libcudart")
 _TORCH_CUDA = "pip install torch --index-url https://download.pytorch.org/whl/cu130"
 _EXTRAS = {  # extra -> the distributions it brings
     "peers": ("pgx", "open_spiel"),
@@ -192,7 +193,7 @@ def check_library_path(paths: str) -> Check:
     wrong = [
         folder
         for folder in filter(None, paths.split(os.pathsep))
-        if any(Path(folder).glob(f"{name}*") for name in ("libcudnn", "libcublas", "libcudart"))
+        if any(file for name in _CUDA_LIBRARIES for file in Path(folder).glob(f"{name}*"))
     ]
     if wrong:
         remedy = "unset LD_LIBRARY_PATH: JAX and torch bring their own CUDA libraries"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             store.write_json(Path(args.json), result)
         except OSError as error:
             raise EvaluationError(f"cannot write {args.json}: {error.strerror}") from error
-        console.print(f"written to {args.json}", highlight=False)
+        console.print(f"written to {args.json}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -84,7 +85,7 @@ def evaluate_run(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         for text in args.opponent or ([] if positions else ["random"])
     ]  # a wrong name is refused before the first minute is spent
     result = _describe(agent, search, args)
-    console.print(_headline(result), highlight=False)
+    console.print(_headline(result), highlight=False, soft_wrap=True)
     if positions is not None:
         with console.status(f"{len(positions):,} solved positions"):
             result["positions"] = _measure_positions(agent, positions, search, not args.no_symmetry)
@@ -199,7 +200,7 @@ def _headline(result: dict[str, Any]) -> str:
 
 
 def _position_table(report: dict[str, Any], num_simulations: int) -> Table:
-    table = Table(title="errors: moves that give away the game's value (in brackets: best moves)")
+    table = Table(title="errors: moves that give away the game's value (in brackets: best moves)", box=box.SIMPLE)
     kinds = [kind for kind in _KINDS if kind in report]
     table.add_column("positions")
     table.add_column("number", justify="right")
@@ -212,7 +213,7 @@ def _position_table(report: dict[str, Any], num_simulations: int) -> Table:
 
 
 def _match_table(matches: list[dict[str, Any]]) -> Table:
-    table = Table(title="matches: each opening from both seats, draws count half")
+    table = Table(title="matches: each opening from both seats, draws count half", box=box.SIMPLE)
     for heading in ("opponent", "games", "won", "drawn", "lost", "score", "95 % interval", "first", "second"):
         table.add_column(heading, justify="left" if heading == "opponent" else "right")
     for match in matches:

@@ -21,7 +21,7 @@ from ..actor.network import Network, Params, build
 from ..actor.policies import Policy, greedy_policy, random_policy, search_policy
 from ..actor.search import SearchConfig
 from ..engine.game import Game
-from ..engine.spec import WeightsManifest
+from ..engine.spec import SpecError, WeightsManifest
 from ..engine.transition import EngineState
 from ..registry import make_game
 from . import config, store
@@ -67,6 +67,12 @@ class Agent:
         except (KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{root / 'run.json'} does not describe a training run: {error!r}") from error
         game = make_game(settings.game)
+        trained_with = description.get("game_build")
+        if trained_with != game.spec.build_id:
+            raise SpecError(
+                f"{root} was trained with the rules {trained_with} of its game, {settings.game} is now "
+                f"{game.spec.build_id}: its weights do not fit; install the version it was trained with"
+            )
         if version is not None and version not in run.versions():
             kept = ", ".join(map(str, run.versions())) or "none"
             raise RunError(f"{root} has no weights version {version}; it keeps {kept}")

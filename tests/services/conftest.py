@@ -8,6 +8,10 @@ from pathlib import Path
 
 import jax
 import pytest
+from cartridge.games.tictactoe import TicTacToe
+from cartridge.learner import publish
+from cartridge.learner.learner import Learner
+from cartridge.services import config, store, training
 
 TINY = {
     "network": {"width": 16, "blocks": 1},
@@ -67,3 +71,34 @@ def compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
     yield
     jax.config.update("jax_compilation_cache_dir", None)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of tictactoe that was never trained, with weights versions 0 and 3. Tests copy it before they change it."""
+    settings = config.build("tictactoe", "alphazero", TINY)
+    root = tmp_path_factory.mktemp("runs") / "small"
+    run = training.create(root, settings)
+    for version in (0, 3):
+        tensors = Learner(TicTacToe.spec, settings.network, settings.learner, seed=version, device="cpu").published()
+        run.publish(
+            *publish.export(
+                tensors,
+                version=version,
+                learner_step=10 * version,
+                game=TicTacToe.spec,
+                network=settings.network,
+                seed=version,
+                config_hash=settings.hash(),
+                created_at="2026-01-01T00:00:00+00:00",
+            )
+        )
+    for iteration in range(1, 6):
+        record = {
+            "iteration": iteration,
+            "seconds": 2.0 * iteration,
+            "moves": 100 * iteration,
+            "updates": 10 * iteration,
+        }
+        store.append_json_line(run.metrics, record)
+    return root
