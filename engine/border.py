@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 CROSSING = ("bool", "uint8", "int32", "float16", "bfloat16", "float32")
+_CROSSING_DTYPES = frozenset(jnp.dtype(name) for name in CROSSING)
 _JAX_SHARE = "0.5"  # of the accelerator's memory, so that torch's allocator has the rest
 
 
@@ -43,7 +44,7 @@ def to_torch(tree: Any) -> Any:
       BorderError: a leaf that is no JAX array on one device, or of a dtype other than bool, u8, i32, f16, bf16, f32.
     """
     leaves, structure = jax.tree.flatten(tree)
-    if not all(isinstance(leaf, jax.Array) and leaf.dtype.name in CROSSING for leaf in leaves):
+    if not all(isinstance(leaf, jax.Array) and leaf.dtype in _CROSSING_DTYPES for leaf in leaves):
         raise _refusal(tree, "a JAX array")
     jax.block_until_ready(leaves)  # without it torch may read before JAX has written
     return jax.tree.unflatten(structure, [_lend_to_torch(leaf) for leaf in leaves])
@@ -159,13 +160,15 @@ def share_device_memory() -> None:
 def _lend_to_torch(array: jax.Array) -> "torch.Tensor":
     import torch
 
-    if len(array.devices()) > 1:
+    devices = array.devices()
+    if len(devices) > 1:
         raise BorderError(
-            f"an array of shape {array.shape} lies on {len(array.devices())} devices; lend "
+            f"an array of shape {array.shape} lies on {len(devices)} devices; lend "
             "array.addressable_shards[i].data, one shard at a time"
         )
-    if _platform(array) not in ("cpu", "gpu"):
-        _say_host_copy(_platform(array))
+    platform = next(iter(devices)).platform
+    if platform not in ("cpu", "gpu"):
+        _say_host_copy(platform)
         array = jax.device_put(array, jax.local_devices(backend="cpu")[0])
         jax.block_until_ready(array)
     return torch.from_dlpack(array)
