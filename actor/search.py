@@ -35,7 +35,7 @@ class SearchConfig:
     num_considered: int = 16
     gumbel_scale: float = 1.0
     lookahead: int = 2
-    value_scale: float = 0.1
+    value_scale: float = 0.4
 
 
 @jax.tree_util.register_dataclass

@@ -84,8 +84,7 @@ def transition(game: Game[State], state: EngineState[State], action: Array) -> T
     meta = jnp.where(live, count | flags, state.meta)
 
     board = jax.tree.map(lambda new, old: jnp.where(played, new, old), step.state, state.game)
-    reward = jnp.where(played, step.reward, 0.0)
-    reward = jnp.where(illegal, _illegal_reward(game, state.game), reward)
+    reward = _rewards(game, state.game, step.reward, played, illegal)
     return Transition(EngineState(board, meta), reward, terminated, truncated, illegal)
 
 
@@ -99,8 +98,16 @@ def observe(game: Game[State], state: EngineState[State]) -> Array:
     return game.observe(state.game, game.player(state.game))
 
 
-def _illegal_reward(game: Game[State], state: State) -> Array:
-    """f32[P]: -1 for the mover, shared gains for the others."""
+def _rewards(game: Game[State], state: State, earned: Array, played: Array, illegal: Array) -> Array:
+    """f32[P]: what the move earned; for an illegal one -1 for the mover, shared gains for the others.
+
+    One scalar a player until the last line: XLA then sees through a column of the batch, `reward[:, p]`, and keeps plain
+    vector loops over games, where arithmetic on f32[B, P] would loop over the two or three players.
+    """
     num_players = game.spec.num_players
-    mover = jnp.arange(num_players) == game.player(state)
-    return jnp.where(mover, -1.0, 1.0 / max(num_players - 1, 1))
+    mover = game.player(state)
+    each = []
+    for player in range(num_players):
+        blame = jnp.where(mover == player, -1.0, 1.0 / max(num_players - 1, 1))
+        each.append(jnp.where(illegal, blame, jnp.where(played, earned[player], 0.0)))
+    return jnp.stack(each)

@@ -65,9 +65,8 @@ class Connect4:
 
         won = _has_four(low, high)
         full = bits.popcount(all_low) + bits.popcount(all_high) == ROWS * COLUMNS - 1
-        # A product with a constant stays one vector loop, where a stack of two scalars would branch per element.
-        sign = jnp.where(self.player(state) == 0, 1.0, -1.0)
-        reward = jnp.where(won, sign * jnp.array([1.0, -1.0]), 0.0)
+        gain = jnp.where(won, jnp.where(self.player(state) == 0, 1.0, -1.0), 0.0)
+        reward = jnp.stack([gain, 0.0 - gain])
         return Step(Connect4State(state.other_low, state.other_high, low, high), reward, won | full)
 
     def observe(self, state: Connect4State, player: Array) -> Array:

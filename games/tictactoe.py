@@ -48,9 +48,8 @@ class TicTacToe:
         other = state.marks >> CELLS
         won = _has_line(own)
         full = (own | other) == _FULL
-        # A product with a constant stays one vector loop, where a stack of two scalars would branch per element.
-        sign = jnp.where(self.player(state) == 0, 1.0, -1.0)
-        reward = jnp.where(won, sign * jnp.array([1.0, -1.0]), 0.0)
+        gain = jnp.where(won, jnp.where(self.player(state) == 0, 1.0, -1.0), 0.0)
+        reward = jnp.stack([gain, 0.0 - gain])
         return Step(TicTacToeState(other | (own << CELLS)), reward, won | full)
 
     def observe(self, state: TicTacToeState, player: Array) -> Array:

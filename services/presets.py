@@ -24,7 +24,7 @@ _CONNECT4_CPU: Overrides = {
     "network": {"width": 256, "blocks": 3, "stem": 4},
     "search": {"num_simulations": 16, "lookahead": 2},
     "selfplay": {"num_games": 512, "unroll_length": 32, "opening_fraction": 0.8, "opening_plies": 30},
-    "replay": {"capacity": 1_000_000, "min_rows": 10_000},
+    "replay": {"capacity": 600_000, "min_rows": 10_000},
 }
 
 _CONNECT4_ACCELERATOR: Overrides = {

@@ -3,7 +3,6 @@
 import jax.numpy as jnp
 import pytest
 import torch
-
 from cartridge.services import checkpoint
 from cartridge.services.checkpoint import CheckpointError
 

@@ -1,7 +1,6 @@
 """Settings come from five sources in a fixed order, and nothing wrong gets through."""
 
 import pytest
-
 from cartridge.services import config
 from cartridge.services.config import ConfigError
 from cartridge.services.presets import preset

@@ -1,7 +1,6 @@
 """Files are whole or not there."""
 
 import pytest
-
 from cartridge.services import store
 
 

@@ -1,7 +1,6 @@
 """The trainer's schedule: reproducible from its seed, the same with and without overlap, exactly resumable."""
 
 import pytest
-
 from cartridge import make_game
 from cartridge.services import checkpoint, config
 from cartridge.services.trainer import Metrics, Trainer
