@@ -25,17 +25,17 @@ class Evaluator(Protocol):
 def network_evaluator(game: Game[State], network: Network, params: Params, *, symmetrise: bool = False) -> Evaluator:
     """Judges by the network; `symmetrise` averages over the game's symmetries (once per symmetry more work)."""
     symmetries = game.symmetries() if symmetrise else ()
+    views = 1 + len(symmetries)
 
     def evaluate(states: EngineState[State], key: Array) -> tuple[Array, Array]:
         del key
-        logits, value = apply(network, params, _observations(game, states))
-        for symmetry in symmetries:
-            mapped = EngineState(jax.vmap(symmetry.state)(states.game), states.meta)
-            mapped_logits, mapped_value = apply(network, params, _observations(game, mapped))
-            logits = logits + mapped_logits[:, jnp.array(symmetry.actions)]
-            value = value + mapped_value
-        scale = 1.0 / (1 + len(symmetries))
-        return logits * scale, value * scale
+        boards = [states.game, *(jax.vmap(symmetry.state)(states.game) for symmetry in symmetries)]
+        seen = [_observations(game, EngineState(board, states.meta)) for board in boards]
+        # All views go through the network as one batch: one program to compile, one large product to run.
+        logits, value = apply(network, params, jnp.concatenate(seen))
+        logits, value = logits.reshape(views, -1, game.spec.num_actions), value.reshape(views, -1)
+        back = [logits[0], *(logits[1 + i][:, jnp.array(s.actions)] for i, s in enumerate(symmetries))]
+        return sum(back[1:], start=back[0]) / views, jnp.sum(value, axis=0) / views
 
     return evaluate
 
