@@ -163,17 +163,18 @@ def _move(
     moved = jax.vmap(lambda state, action: transition(game, state, action))(games, found.action)
     following = jax.vmap(lambda state: game.player(state.game))(moved.state)
     over = moved.state.over
-    discount = jnp.where(over, 0.0, jnp.where(following == mover, 1.0, -1.0))
     players = jnp.arange(game.spec.num_players)[None]
     record = Moves(
         state=games,
         policy=found.policy,
         value=found.value,
         reward=jnp.sum(jnp.where(mover[:, None] == players, moved.reward, 0.0), axis=1),
-        discount=discount.astype(jnp.float32),  # a weak type would make the next call of a jitted unroll trace again
+        discount=jnp.where(over, 0.0, jnp.where(following == mover, 1.0, -1.0)),
         finished=over,
         outcome=moved.reward[:, 0],
     )
+    # A literal's weak type in a reward or discount would make the next call of a jitted unroll trace again.
+    record = jax.tree.map(lambda leaf: leaf.astype(leaf.dtype), record)
     return select(over, _new_games(game, game_key, config), moved.state), record
 
 
