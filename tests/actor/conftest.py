@@ -1,7 +1,7 @@
 """Two small games whose exact solution fits in a few lines: a race in which turns repeat, and a climb for one."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -112,6 +112,14 @@ def race_action_value(counters: int, action: int) -> int:
     if left == 0:
         return -1
     return race_value(left) if action == _MOST - 1 else -race_value(left)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation() -> Iterator[None]:
+    """Searches this small take far longer to compile than to run: XLA leaves out what only makes them faster."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

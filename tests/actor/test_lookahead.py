@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -38,10 +39,16 @@ def brute_force(oracle: Any, plies: int) -> dict[int, Pair]:
     return bounds
 
 
-def random_positions(name: str, lengths: list[int]) -> tuple[EngineState[Any], list[Any]]:
+@cache
+def stepper(name: str) -> Callable[[EngineState[Any], int], EngineState[Any]]:
+    return jax.jit(lambda state, action: transition(GAMES[name][0], state, action).state)
+
+
+@cache
+def random_positions(name: str, lengths: tuple[int, ...]) -> tuple[EngineState[Any], list[Any]]:
     """One live position per length after that many random moves: our states [B] and OpenSpiel's."""
     game, oracle_game = GAMES[name]
-    step = jax.jit(lambda state, action: transition(game, state, action).state)
+    step = stepper(name)
     chance = random.Random(0)
     states, oracles = [], []
     for length in lengths:
@@ -52,7 +59,7 @@ def random_positions(name: str, lengths: list[int]) -> tuple[EngineState[Any], l
                     break
                 action = chance.choice(oracle.legal_actions())
                 oracle.apply_action(action)
-                state = step(state, jnp.int32(action))
+                state = step(state, action)
             if not oracle.is_terminal():
                 break
         states.append(state)
@@ -64,7 +71,7 @@ def random_positions(name: str, lengths: list[int]) -> tuple[EngineState[Any], l
 @pytest.mark.parametrize("name", GAMES)
 def test_bounds_equal_brute_force(name: str, plies: int) -> None:
     game, _ = GAMES[name]
-    lengths = [0, 3, 4, 5, 5, 6, 6, 7, 7, 8] if name == "tictactoe" else [4, 9, 14, 18, 22, 24, 26, 28, 30, 34, 37, 40]
+    lengths = (0, 3, 4, 5, 5, 6, 6, 7, 7, 8) if name == "tictactoe" else (4, 9, 14, 18, 22, 24, 26, 28, 30, 34, 37, 40)
     states, oracles = random_positions(name, lengths)
     bounds = jax.jit(lambda states: look_ahead(game, states, plies))(states)
     assert bounds.lower.shape == bounds.upper.shape == (game.spec.num_actions, len(lengths))
@@ -81,7 +88,7 @@ def test_bounds_equal_brute_force(name: str, plies: int) -> None:
 def test_full_depth_is_minimax() -> None:
     """With at most four cells left, four plies see the end of every game."""
     game, _ = GAMES["tictactoe"]
-    states, oracles = random_positions("tictactoe", [5] * 24 + [6] * 8)
+    states, oracles = random_positions("tictactoe", (5,) * 24 + (6,) * 8)
     bounds = jax.jit(lambda states: look_ahead(game, states, 4))(states)
     np.testing.assert_array_equal(bounds.lower, bounds.upper)
     values = [minimax(oracle) for oracle in oracles]

@@ -44,14 +44,19 @@ def constant(game: Game[Any], value: float = 0.0) -> Evaluator:
 
 def played(game: Game[Any], lines: Sequence[Sequence[int]]) -> EngineState[Any]:
     """[B] states, each after one line of moves from the start."""
-    step = jax.jit(lambda state, action: transition(game, state, action).state)
+    step = stepper(game.spec.env_id)
     states = []
     for line in lines:
         state = start(game, KEY)
         for action in line:
-            state = step(state, jnp.int32(action))
+            state = step(state, action)
         states.append(state)
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+@cache
+def stepper(name: str) -> Callable[[EngineState[Any], int], EngineState[Any]]:
+    return jax.jit(lambda state, action: transition(GAMES[name], state, action).state)
 
 
 @cache
@@ -87,7 +92,7 @@ def test_policy_is_a_distribution_over_legal_actions(name: str) -> None:
     lines = [[], [0, 1, 2], [4, 0, 8, 2], [0, 0, 0, 0, 0, 0] if name == "connect4" else [4, 0, 2]]
     states = played(game, lines)
     found = compiled(name, _config(0))(states, KEY)
-    legal = np.asarray(jax.vmap(lambda state: legal_actions(game, state))(states))
+    legal = np.asarray(jax.jit(jax.vmap(lambda state: legal_actions(game, state)))(states))
     assert not np.all(legal)
     policy = np.asarray(found.policy)
     np.testing.assert_allclose(policy.sum(axis=1), 1.0, atol=1e-6)
@@ -119,7 +124,7 @@ def test_noise_explores() -> None:
 def test_solves_a_game_in_which_turns_repeat(
     race: Game[Any], race_states: EngineState[Any], race_solution: Callable[[int], list[int | None]], lookahead: int
 ) -> None:
-    config = SearchConfig(num_simulations=200, gumbel_scale=0.0, lookahead=lookahead)
+    config = SearchConfig(num_simulations=200, gumbel_scale=0.0, lookahead=lookahead, value_scale=0.1)
     found = jax.jit(lambda states: search(race, constant(race), states, KEY, config))(race_states)
     for row, word in enumerate(np.asarray(race_states.game.word).tolist()):
         values = race_solution(word & 255)
@@ -148,7 +153,7 @@ def test_values_keep_their_sign_along_a_line(
 
 
 def test_one_player_keeps_the_sign(climb: Game[Any]) -> None:
-    config = SearchConfig(num_simulations=32, gumbel_scale=0.0)
+    config = SearchConfig(num_simulations=32, gumbel_scale=0.0, value_scale=0.1)
     states = jax.vmap(lambda key: start(climb, key))(jnp.zeros((2, 2), jnp.uint32))
     found = jax.jit(lambda states: search(climb, constant(climb), states, KEY, config))(states)
     np.testing.assert_array_equal(found.action, [1, 1])

@@ -54,7 +54,7 @@ def jitted(game: Game[Any]) -> tuple[Step, list[None]]:
 
 def play(game: Game[Any], key: Array) -> Played:
     step, traces = jitted(game)
-    carry = begin(game, key, CONFIG)
+    carry = jax.jit(lambda: begin(game, key, CONFIG))()
     first = carry.games
     moves, samples = [], []
     for index in range(NUM_UNROLLS):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +20,9 @@ GAME, SPEC = TicTacToe.spec, NetworkSpec(width=8, blocks=1)
 NETWORK: Network = build(GAME, SPEC)
 
 
+@cache
 def params() -> Params:
-    return init_params(NETWORK, GAME, jax.random.PRNGKey(0))
+    return jax.jit(lambda: init_params(NETWORK, GAME, jax.random.PRNGKey(0)))()
 
 
 def flat() -> dict[str, Array]:
