@@ -34,7 +34,7 @@ class Stored:
 def stored(name: str) -> Stored:
     """Rows of lopsided boards whose policies put another weight on every legal action."""
     game = GAMES[name]
-    states = random_openings(game, jax.random.PRNGKey(2), jnp.full((NUM_ROWS,), 4), 4)
+    states = jax.jit(lambda: random_openings(game, jax.random.PRNGKey(2), jnp.full((NUM_ROWS,), 4), 4))()
     legal = jax.vmap(lambda state: legal_actions(game, state))(states)
     weight = jnp.where(legal, jax.random.uniform(jax.random.PRNGKey(3), legal.shape, minval=0.1), 0.0)
     rows = Samples(states, weight / jnp.sum(weight, axis=1, keepdims=True), jnp.arange(NUM_ROWS) / NUM_ROWS)
@@ -56,7 +56,7 @@ def views(name: str) -> dict[str, np.ndarray]:
     maps = [identity, *((symmetry.state, symmetry.actions) for symmetry in game.symmetries())]
     seen: dict[str, list[np.ndarray]] = {"observation": [], "legal_actions": [], "policy": []}
     for state_map, actions in maps:
-        mapped = EngineState(jax.vmap(state_map)(rows.state.game), rows.state.meta)
+        mapped = EngineState(jax.jit(jax.vmap(state_map))(rows.state.game), rows.state.meta)
         policy = np.zeros_like(rows.policy)
         for action, image in enumerate(actions):
             policy[:, image] = rows.policy[:, action]
