@@ -10,7 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cartridge.actor.search import SearchConfig
-from cartridge.actor.selfplay import Moves, Samples, SelfPlayConfig, SelfPlayState, begin, returns, unroll
+from cartridge.actor.selfplay import (
+    Moves,
+    Samples,
+    SelfPlayConfig,
+    SelfPlayState,
+    SelfPlayStats,
+    begin,
+    returns,
+    unroll,
+)
 from cartridge.engine.game import Game
 from cartridge.engine.transition import EngineState, Transition, transition
 from cartridge.games.tictactoe import TicTacToe
@@ -28,11 +37,12 @@ class Played:
     first: EngineState[Any]  # [B], where the games began
     moves: Moves[Any]  # [NUM_UNROLLS * T, B]
     samples: Samples[Any]  # [(NUM_UNROLLS - 1) * T, B], the last unroll's are still waiting
+    stats: SelfPlayStats  # [NUM_UNROLLS]
     carry: SelfPlayState[Any]
     traces: int
 
 
-Step = Callable[[SelfPlayState[Any]], tuple[SelfPlayState[Any], Samples[Any]]]
+Step = Callable[[SelfPlayState[Any]], tuple[SelfPlayState[Any], Samples[Any], SelfPlayStats]]
 
 
 @cache
@@ -44,10 +54,9 @@ def jitted(game: Game[Any]) -> tuple[Step, list[None]]:
         num_states = states.meta.shape[0]
         return jax.random.normal(key, (num_states, game.spec.num_actions)), jnp.full((num_states,), 0.1)
 
-    def step(carry: SelfPlayState[Any]) -> tuple[SelfPlayState[Any], Samples[Any]]:
+    def step(carry: SelfPlayState[Any]) -> tuple[SelfPlayState[Any], Samples[Any], SelfPlayStats]:
         traces.append(None)
-        carry, samples, _ = unroll(game, evaluate, carry, CONFIG, SearchConfig(num_simulations=3, lookahead=0))
-        return carry, samples
+        return unroll(game, evaluate, carry, CONFIG, SearchConfig(num_simulations=3, lookahead=0))
 
     return jax.jit(step), traces
 
@@ -56,16 +65,17 @@ def play(game: Game[Any], key: Array) -> Played:
     step, traces = jitted(game)
     carry = jax.jit(lambda: begin(game, key, CONFIG))()
     first = carry.games
-    moves, samples = [], []
+    moves, samples, stats = [], [], []
     for index in range(NUM_UNROLLS):
-        carry, emitted = step(carry)
+        carry, emitted, counted = step(carry)
         moves.append(carry.waiting)
+        stats.append(counted)
         if index:  # the first call emits the empty window of `begin`
             samples.append(emitted)
     joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *moves)
     rows = jax.tree.map(lambda *leaves: np.concatenate(leaves), *samples)
     shaped = jax.tree.map(lambda leaf: leaf.reshape(-1, CONFIG.num_games, *leaf.shape[1:]), rows)
-    return Played(first, joined, shaped, carry, len(traces))
+    return Played(first, joined, shaped, jax.tree.map(lambda *leaves: np.stack(leaves), *stats), carry, len(traces))
 
 
 @pytest.fixture(scope="module", params=["tictactoe", "race"])
@@ -129,6 +139,19 @@ def test_full_returns_are_outcomes_across_the_seam(game: Game[Any], played: Play
             crossed += end // length > row // length
     assert checked > 40
     assert crossed > 10
+
+
+def test_stats_count_what_was_played(played: Played) -> None:
+    moves, stats = played.moves, played.stats
+    assert stats.episodes.sum() == moves.finished.sum()
+    assert stats.first_wins.sum() == np.sum(moves.finished & (moves.outcome == 1))
+    assert stats.second_wins.sum() == np.sum(moves.finished & (moves.outcome == -1))
+    lengths = np.asarray(moves.state.step_count) + 1  # openings included
+    assert stats.episode_moves.sum() == lengths[moves.finished].sum()
+    safe = np.where(moves.policy > 0, moves.policy, 1.0)
+    entropy = -np.sum(safe * np.log(safe), axis=-1).reshape(NUM_UNROLLS, -1).mean(axis=1)
+    np.testing.assert_allclose(stats.policy_entropy, entropy, atol=1e-5)
+    assert np.all((stats.distinct_openings > 0) & (stats.distinct_openings <= 1))
 
 
 def test_states_stay_packed(game: Game[Any], played: Played) -> None:
