@@ -85,7 +85,7 @@ class RunDirectory:
         folder = self.weights / str(manifest.version)
         store.write_bytes(folder / _WEIGHTS_FILE, data)
         store.write_bytes(folder / _MANIFEST_FILE, manifest.to_json().encode())
-        store.write_json(self.weights / "latest.json", {"version": manifest.version, "sha256": manifest.sha256})
+        self._point_to(manifest)
 
     def versions(self) -> list[int]:
         """Versions whose manifest is in place, oldest first."""
@@ -112,10 +112,21 @@ class RunDirectory:
         raise RunError(f"{self.root} has no usable weights yet; train it longer: cartridge train --resume {self.root}")
 
     def forget_versions_after(self, last: int) -> None:
-        """Drops versions newer than `last`, which a resumed run will make again."""
-        for version in self.versions():
-            if version > last:
-                shutil.rmtree(self.weights / str(version))
+        """Drops versions newer than `last`, which a resumed run will make again; the pointer never leads nowhere."""
+        newer = [version for version in self.versions() if version > last]
+        if not newer:
+            return
+        kept = [version for version in self.versions() if version <= last]
+        if kept:
+            manifest = WeightsManifest.from_json((self.weights / str(kept[-1]) / _MANIFEST_FILE).read_text())
+            self._point_to(manifest)
+        else:
+            (self.weights / "latest.json").unlink(missing_ok=True)
+        for version in newer:
+            shutil.rmtree(self.weights / str(version))
+
+    def _point_to(self, manifest: WeightsManifest) -> None:
+        store.write_json(self.weights / "latest.json", {"version": manifest.version, "sha256": manifest.sha256})
 
     def _read_version(self, version: int, game: GameSpec) -> tuple[bytes, WeightsManifest]:
         folder = self.weights / str(version)

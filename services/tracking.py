@@ -13,16 +13,14 @@ _GROUPS = ("loss", "seconds", "entropy", "replay", "sample", "episode", "weights
 
 
 class Tracker:
-    """Writes the records of one run; on a resume it first drops what lies beyond the checkpoint."""
+    """Writes the records of one run, having dropped those beyond iteration `resumed_at` (0 for a new run)."""
 
     def __init__(self, directory: RunDirectory, resumed_at: int) -> None:
         self._directory = directory
         self._warned = False
-        if resumed_at:
-            store.cut_json_lines(directory.metrics, "iteration", resumed_at)
-            store.cut_json_lines(directory.evaluations, "iteration", resumed_at)
-        purge = resumed_at + 1 if resumed_at else None
-        self._board = SummaryWriter(str(directory.tensorboard), purge_step=purge)
+        store.cut_json_lines(directory.metrics, "iteration", resumed_at)
+        store.cut_json_lines(directory.evaluations, "iteration", resumed_at)
+        self._board = SummaryWriter(str(directory.tensorboard), purge_step=resumed_at + 1)
 
     def metrics(self, metrics: Mapping[str, float]) -> None:
         """Records one iteration."""

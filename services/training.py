@@ -44,7 +44,7 @@ class Run:
         saved = checkpoint.load_newest(directory.checkpoints)
         if saved is not None:
             self.trainer.restore(saved)
-            directory.forget_versions_after(self.trainer.version)
+        directory.forget_versions_after(self.trainer.version)
         self.tracker = Tracker(directory, resumed_at=saved.step if saved else 0)
         self._check = self._solver_check()
         self._evaluation: dict[str, Any] | None = None
