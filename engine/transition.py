@@ -101,8 +101,8 @@ def observe(game: Game[State], state: EngineState[State]) -> Array:
 def _rewards(game: Game[State], state: State, earned: Array, played: Array, illegal: Array) -> Array:
     """f32[P]: what the move earned; for an illegal one -1 for the mover, shared gains for the others.
 
-    One scalar a player until the last line: XLA then sees through a column of the batch, `reward[:, p]`, and keeps plain
-    vector loops over games, where arithmetic on f32[B, P] would loop over the two or three players.
+    One scalar a player until the last line: XLA then sees through a column of the batch, `reward[:, p]`, and keeps to
+    plain vector loops over games, where arithmetic on f32[B, P] would loop over the two or three players.
     """
     num_players = game.spec.num_players
     mover = game.player(state)

@@ -1,0 +1,88 @@
+"""The README's results, written from committed files alone: no figure in it is typed by hand.
+
+    python -m cartridge.bench.readme
+
+replaces what stands between the two marks in README.md.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .rows import read_results
+from .table import engine_table
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+_BEGIN, _END = "<!-- results -->\n", "<!-- /results -->"
+_KINDS = {"raw": "network alone", "search": "with search", "search_without_lookahead": "search without lookahead"}
+
+
+def main() -> None:
+    """Rewrites README.md in place."""
+    readme = ROOT / "README.md"
+    readme.write_text(with_results(readme.read_text(encoding="utf-8"), results_text()), encoding="utf-8")
+
+
+def with_results(readme: str, results: str) -> str:
+    """The README with `results` between its marks; `ValueError` where a mark is missing."""
+    head, begin, rest = readme.partition(_BEGIN)
+    _, end, tail = rest.partition(_END)
+    if not (begin and end):
+        raise ValueError(f"README.md lacks {_BEGIN.strip()} or {_END}, between which the results belong")
+    return head + begin + results + end + tail
+
+
+def results_text() -> str:
+    """Everything that goes between the marks, from the files in `bench/results/`."""
+    strength = [json.loads(path.read_text()) for path in sorted((RESULTS / "strength").glob("*.json"))]
+    evaluations = [report for report in strength if report.get("schema", "").startswith("cartridge.evaluation/")]
+    matches = [report for report in strength if "opponent" in report]
+    parts = ["## Results\n", _speed(), *[_strength(report) for report in evaluations], *[_match(m) for m in matches]]
+    return "\n".join(parts) + "\n"
+
+
+def _speed() -> str:
+    rows = read_results(RESULTS)
+    if not rows:
+        return "Speed: not yet measured.\n"
+    return (
+        "Steps per second, uniformly random legal play with auto-reset, each implementation at its best batch size "
+        "and compiler flags, all in one run. `random` uses neither observation nor mask, `observe` sums both of every "
+        "step into the result, `api` calls `step` from Python with NumPy or torch.\n\n"
+        f"{engine_table(rows)}\n"
+    )
+
+
+def _strength(report: dict[str, Any]) -> str:
+    """One evaluation of one run as a paragraph and a table."""
+    training, search, positions = report["training"], report["search"], report["positions"]
+    kinds = [kind for kind in _KINDS if kind in positions]
+    sets = list(positions["raw"])
+    lines = [
+        f"**{report['game']['env_id']}** after {training['seconds'] / 60:.1f} minutes of training on "
+        f"{training['host']['cpu']}, {training['host']['cores']} cores ({training['moves']:,} moves, seed "
+        f"{training['seed']}): share of {positions['count']:,} solved positions in which the move gives away value. "
+        f"Search has {search['num_simulations']} simulations, {search['lookahead']} plies of lookahead in each and "
+        f"{search['networks_per_leaf']} network evaluations per leaf (views of the board are averaged).\n",
+        f"| positions | {' | '.join(_KINDS[kind] for kind in kinds)} |",
+        f"|---|{'---:|' * len(kinds)}",
+    ]
+    for name in sets:
+        shown = f"**{name}**" if name == "mean" else name
+        errors = [f"{positions[kind][name]['error']:.2f} %" for kind in kinds]
+        lines.append(f"| {shown} | {' | '.join(errors)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _match(report: dict[str, Any]) -> str:
+    low, high = report["interval95"]
+    return (
+        f"Against {report['opponent']}, {report['game']} with {report['simulations']} simulations: {report['wins']} "
+        f"wins, {report['draws']} draws, {report['losses']} losses in {report['games']} games from both seats of "
+        f"distinct random openings; score {report['score']:.1%} (95 % interval {low:.1%} to {high:.1%}).\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

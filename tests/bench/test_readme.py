@@ -1,0 +1,14 @@
+"""The README's figures are those of the committed files."""
+
+import pytest
+from cartridge.bench import readme
+
+
+def test_the_readme_shows_the_committed_results() -> None:
+    text = (readme.ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.with_results(text, readme.results_text()) == text, "run: python -m cartridge.bench.readme"
+
+
+def test_a_readme_without_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="lacks"):
+        readme.with_results("# Cartridge\n", "results")
