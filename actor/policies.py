@@ -16,6 +16,8 @@ from ..engine.transition import EngineState, legal_actions
 from .evaluators import Evaluator
 from .search import SearchConfig, search
 
+_PLAYOUT_VALUE_SCALE = 0.03  # one playout says little: with 0.4, 400 simulations lose nine games of ten to this
+
 
 class Policy(Protocol):
     """Chooses a legal action in each of B states; what it says in an over state does not matter."""
@@ -64,6 +66,11 @@ def search_policy(game: Game[State], evaluate: Evaluator, config: SearchConfig) 
         return search(game, evaluate, states, key, config).action
 
     return act
+
+
+def playout_search(num_simulations: int) -> SearchConfig:
+    """Plain tree search: settings for `search_policy` with a `playout_evaluator`, whose single values are noisy."""
+    return SearchConfig(num_simulations, gumbel_scale=0.0, lookahead=0, value_scale=_PLAYOUT_VALUE_SCALE)
 
 
 def _legal_logits(game: Game[State], evaluate: Evaluator, states: EngineState[State], key: Array) -> Array:

@@ -18,7 +18,7 @@ from ..actor import weights
 from ..actor.evaluators import network_evaluator, playout_evaluator
 from ..actor.match import Contender, Match, MatchResult, distinct_openings
 from ..actor.network import Network, Params, build
-from ..actor.policies import Policy, greedy_policy, random_policy, search_policy
+from ..actor.policies import Policy, greedy_policy, playout_search, random_policy, search_policy
 from ..actor.search import SearchConfig
 from ..engine.game import Game
 from ..engine.spec import SpecError, WeightsManifest
@@ -224,8 +224,7 @@ def make_opponent(
     if kind == "mcts":
         if not (number.isdigit() and 1 <= int(number) <= 100_000):
             raise EvaluationError(f"opponent {text!r}: expected mcts:N with N simulations, such as mcts:200")
-        playouts = SearchConfig(num_simulations=int(number), gumbel_scale=0.0, lookahead=0)
-        return Opponent(text, lambda _: search_policy(game, playout_evaluator(game), playouts))
+        return Opponent(text, lambda _: search_policy(game, playout_evaluator(game), playout_search(int(number))))
     path, _, version = text.partition("@")
     if not (Path(path) / "run.json").is_file() or (version and not version.isdigit()):
         raise EvaluationError(

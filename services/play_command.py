@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..actor.evaluators import Evaluator, network_evaluator, playout_evaluator
+from ..actor.policies import playout_search
 from ..actor.search import SearchConfig, SearchResult, search
 from ..engine.game import Game
 from ..engine.spec import SpecError
@@ -191,7 +192,7 @@ def _thinker(args: argparse.Namespace) -> Thinker:
         raise EvaluationError(f"{args.run!r} is neither the folder of a run nor a game: {error}") from error
     if args.version is not None:
         raise EvaluationError("--version needs the folder of a run; plain tree search has no weights")
-    config = SearchConfig(args.simulations or _PLAYOUT_SIMULATIONS, gumbel_scale=0.0, lookahead=0)
+    config = playout_search(args.simulations or _PLAYOUT_SIMULATIONS)
     name = f"tree search with {config.num_simulations} random playouts"
     return _searching(name, game, playout_evaluator(game), config)
 

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cartridge.actor.evaluators import playout_evaluator
-from cartridge.actor.policies import greedy_policy, random_policy, sampled_policy, search_policy
-from cartridge.actor.search import SearchConfig
+from cartridge.actor.policies import greedy_policy, playout_search, random_policy, sampled_policy, search_policy
 from cartridge.engine.transition import EngineState, start, transition
 from cartridge.games.tictactoe import TicTacToe
 from jax import Array
@@ -68,6 +67,5 @@ def test_sampled_refuses_no_temperature(temperature: float) -> None:
 
 
 def test_search_blocks_a_threat_that_playouts_show() -> None:
-    config = SearchConfig(num_simulations=64, gumbel_scale=0.0, lookahead=0)
-    actions = jax.jit(search_policy(GAME, playout_evaluator(GAME), config))(copies(2), KEY)
+    actions = jax.jit(search_policy(GAME, playout_evaluator(GAME), playout_search(64)))(copies(2), KEY)
     np.testing.assert_array_equal(actions, [1, 1])  # cells 0 and 2 threaten the top line
