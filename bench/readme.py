@@ -1,14 +1,20 @@
-"""The README's results, written from committed files alone: no figure in it is typed by hand.
+"""The README's results and pictures, made from committed files alone: no figure in it is typed by hand.
 
     python -m cartridge.bench.readme
 
-replaces what stands between the two marks in README.md.
+replaces what stands between the two marks in README.md and draws docs/images/.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+
+from ..engine.transition import start, transition
+from ..registry import make_game
+from ..services.curve import strength_svg
+from ..services.store import read_json_lines
 from .rows import read_results
 from .table import engine_table
 
@@ -18,10 +24,27 @@ _BEGIN, _END = "<!-- results -->\n", "<!-- /results -->"
 _KINDS = {"raw": "network alone", "search": "with search", "search_without_lookahead": "search without lookahead"}
 
 
+_SHOWN_GAME = "4435254367"  # a Connect Four opening, columns from 1
+
+
 def main() -> None:
-    """Rewrites README.md in place."""
+    """Rewrites README.md and the pictures in place."""
     readme = ROOT / "README.md"
     readme.write_text(with_results(readme.read_text(encoding="utf-8"), results_text()), encoding="utf-8")
+    for name, picture in pictures().items():
+        path = ROOT / "docs" / "images" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(picture, encoding="utf-8")
+
+
+def pictures() -> dict[str, str]:
+    """SVG by file name: a board, and the strength of the measured run over time."""
+    game = make_game("connect4")
+    state = start(game, jnp.zeros(2, jnp.uint32))
+    for column in _SHOWN_GAME:
+        state = transition(game, state, jnp.int32(int(column) - 1)).state
+    history = read_json_lines(RESULTS / "strength" / "connect4-curve.jsonl")
+    return {"connect4.svg": game.draw(state.game), "connect4-curve.svg": strength_svg(history, "connect4")}
 
 
 def with_results(readme: str, results: str) -> str:

@@ -2,13 +2,11 @@
 
 import dataclasses
 import datetime
-import platform
 import signal
 import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +24,9 @@ from .positions import Positions, builtin_positions, read_positions
 from .run_directory import RunDirectory
 from .tracking import Tracker
 from .trainer import Trainer
+from .versions import package_versions
 
 _KEPT_CHECKPOINTS = 2
-_PACKAGES = ("jax", "jaxlib", "flax", "mctx", "torch", "numpy", "safetensors")
 
 
 class Run:
@@ -125,7 +123,7 @@ def create(root: Path, settings: TrainConfig) -> RunDirectory:
         "config_hash": settings.hash(),
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "game_build": make_game(settings.game).spec.build_id,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "versions": package_versions(),
         "host": host(),
         "device": {"jax": str(jax.devices()[0]), "torch": "cuda" if torch.cuda.is_available() else "cpu"},
         "seed": settings.run.seed,
@@ -169,10 +167,3 @@ def _stop_on_signals() -> Iterator[_Stop]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
