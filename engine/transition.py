@@ -110,4 +110,4 @@ def _rewards(game: Game[State], state: State, earned: Array, played: Array, ille
     for player in range(num_players):
         blame = jnp.where(mover == player, -1.0, 1.0 / max(num_players - 1, 1))
         each.append(jnp.where(illegal, blame, jnp.where(played, earned[player], 0.0)))
-    return jnp.stack(each)
+    return jnp.stack(each).astype(jnp.float32)  # strongly typed whatever the game wrote, so that it can be a carry
