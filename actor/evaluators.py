@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from ..engine import bits
+from ..engine.batch import reward_of
 from ..engine.game import Game, State
 from ..engine.transition import EngineState, legal_actions, observe, transition
 from .network import Network, Params, apply
@@ -60,8 +61,7 @@ def playout_evaluator(game: Game[State]) -> Evaluator:
 
         nothing = jnp.zeros((num_states, game.spec.num_players))
         _, total, _ = jax.lax.while_loop(unfinished, play, (states, nothing, jnp.int32(0)))
-        value = jnp.sum(jnp.where(mover[:, None] == jnp.arange(game.spec.num_players)[None], total, 0.0), axis=1)
-        return jnp.zeros((num_states, game.spec.num_actions)), value
+        return jnp.zeros((num_states, game.spec.num_actions)), reward_of(mover, total)
 
     return evaluate
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import mctx
 from jax import Array
 
+from ..engine.batch import reward_of
 from ..engine.game import Game, State
 from ..engine.spec import SpecError
 from ..engine.transition import EngineState, legal_actions, transition
@@ -99,7 +100,7 @@ def _expand(
     mover = jax.vmap(lambda state: game.player(state.game))(states)
     moved = jax.vmap(lambda state, action: transition(game, state, action))(states, actions)
     after = jax.vmap(lambda state: game.player(state.game))(moved.state)
-    reward = _reward_of(mover, moved.reward)
+    reward = reward_of(mover, moved.reward)
     discount = jnp.where(moved.state.over, 0.0, jnp.where(after == mover, 1.0, -1.0))
     logits, value, _ = _judge(game, evaluate, moved.state, key, plies)
     value = jnp.where(moved.state.over, 0.0, value)
@@ -118,8 +119,3 @@ def _judge(
         value = jnp.clip(value, bounds.floor, bounds.ceiling)
         keep = worth_trying(bounds, keep.T).T | states.over[:, None]
     return jnp.where(keep, logits, _REFUTED), value, ~keep
-
-
-def _reward_of(player: Array, reward: Array) -> Array:
-    """f32[B]: what `player` (i32[B]) got of f32[B, P]."""
-    return jnp.sum(jnp.where(player[:, None] == jnp.arange(reward.shape[1])[None], reward, 0.0), axis=1)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ..engine.batch import select
+from ..engine.batch import reward_of, select
 from ..engine.game import Game, State
 from ..engine.transition import EngineState, start, transition
 from .evaluators import Evaluator
@@ -163,12 +163,11 @@ def _move(
     moved = jax.vmap(lambda state, action: transition(game, state, action))(games, found.action)
     following = jax.vmap(lambda state: game.player(state.game))(moved.state)
     over = moved.state.over
-    players = jnp.arange(game.spec.num_players)[None]
     record = Moves(
         state=games,
         policy=found.policy,
         value=found.value,
-        reward=jnp.sum(jnp.where(mover[:, None] == players, moved.reward, 0.0), axis=1),
+        reward=reward_of(mover, moved.reward),
         discount=jnp.where(over, 0.0, jnp.where(following == mover, 1.0, -1.0)),
         finished=over,
         outcome=moved.reward[:, 0],

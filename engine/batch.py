@@ -91,6 +91,11 @@ def episode_keys(seed: int | Array, num_envs: int) -> Array:
     return jax.vmap(lambda index: jax.random.fold_in(jax.random.PRNGKey(seed), index))(jnp.arange(num_envs))
 
 
+def reward_of(player: Array, reward: Array) -> Array:
+    """f32[B]: what `player` (i32[B]) got of f32[B, P], without a gather."""
+    return jnp.sum(jnp.where(player[:, None] == jnp.arange(reward.shape[1])[None], reward, 0.0), axis=1)
+
+
 def select(chosen: Array, new: Tree, old: Tree) -> Tree:
     """Row by row: `new` where `chosen` (bool[B]), else `old`; both are pytrees of [B, ...] arrays."""
     return jax.tree.map(lambda a, b: jnp.where(_column(chosen, b), a, b), new, old)
