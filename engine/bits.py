@@ -10,11 +10,6 @@ from jax import Array
 _UNROLLED = 32  # up to here a loop over actions is written out, so that XLA sees one fusion and no [B, A] array
 
 
-def uint32(value: int) -> Array:
-    """A constant word."""
-    return jnp.uint32(value)
-
-
 def popcount(word: Array) -> Array:
     """Number of set bits of each word, as i32."""
     return jax.lax.population_count(word).astype(jnp.int32)
