@@ -1,5 +1,6 @@
 """What a search asks about a leaf: move preferences and a value, from a network or from random play."""
 
+import dataclasses
 from typing import Any, Protocol
 
 import jax
@@ -9,7 +10,7 @@ from jax import Array
 from ..engine import bits
 from ..engine.batch import reward_of
 from ..engine.game import Game, State
-from ..engine.transition import EngineState, legal_actions, observe, transition
+from ..engine.transition import EngineState, legal_words, observe, transition
 from .network import Network, Params, apply
 
 _LONGEST_PLAYOUT = 1024
@@ -31,7 +32,7 @@ def network_evaluator(game: Game[State], network: Network, params: Params, *, sy
     def evaluate(states: EngineState[State], key: Array) -> tuple[Array, Array]:
         del key
         boards = [states.game, *(jax.vmap(symmetry.state)(states.game) for symmetry in symmetries)]
-        seen = [_observations(game, EngineState(board, states.meta)) for board in boards]
+        seen = [_observations(game, dataclasses.replace(states, game=board)) for board in boards]
         # All views go through the network as one batch: one program to compile, one large product to run.
         logits, value = apply(network, params, jnp.concatenate(seen))
         logits, value = logits.reshape(views, -1, game.spec.num_actions), value.reshape(views, -1)
@@ -55,7 +56,7 @@ def playout_evaluator(game: Game[State]) -> Evaluator:
         def play(carry: tuple[EngineState[State], Array, Array]) -> tuple[EngineState[State], Array, Array]:
             current, total, ply = carry
             words = jax.random.bits(jax.random.fold_in(key, ply), (num_states,))
-            actions = jax.vmap(lambda state, word: bits.random_legal(legal_actions(game, state), word))(current, words)
+            actions = jax.vmap(lambda state, word: bits.random_member(legal_words(game, state), word))(current, words)
             moved = jax.vmap(lambda state, action: transition(game, state, action))(current, actions)
             return moved.state, total + moved.reward, ply + 1
 

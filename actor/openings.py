@@ -7,7 +7,7 @@ from jax import Array
 from ..engine import bits
 from ..engine.batch import select
 from ..engine.game import Game, State
-from ..engine.transition import EngineState, legal_actions, start, transition
+from ..engine.transition import EngineState, legal_words, start, transition
 
 
 def random_openings(game: Game[State], key: Array, plies: Array, max_plies: int) -> EngineState[State]:
@@ -21,7 +21,7 @@ def random_openings(game: Game[State], key: Array, plies: Array, max_plies: int)
 
     def play(ply: Array, current: EngineState[State]) -> EngineState[State]:
         words = jax.random.bits(jax.random.fold_in(key, num_games + ply), (num_games,))
-        actions = jax.vmap(lambda state, word: bits.random_legal(legal_actions(game, state), word))(current, words)
+        actions = jax.vmap(lambda state, word: bits.random_member(legal_words(game, state), word))(current, words)
         moved = jax.vmap(lambda state, action: transition(game, state, action).state)(current, actions)
         return select((ply < plies) & ~moved.over, moved, current)
 

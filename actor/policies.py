@@ -12,7 +12,7 @@ from jax import Array
 
 from ..engine import bits
 from ..engine.game import Game, State
-from ..engine.transition import EngineState, legal_actions
+from ..engine.transition import EngineState, legal_actions, legal_words
 from .evaluators import Evaluator
 from .search import SearchConfig, search
 
@@ -32,7 +32,7 @@ def random_policy(game: Game[State]) -> Policy:
 
     def act(states: EngineState[State], key: Array) -> Array:
         words = jax.random.bits(key, states.meta.shape)
-        return jax.vmap(lambda state, word: bits.random_legal(legal_actions(game, state), word))(states, words)
+        return jax.vmap(lambda state, word: bits.random_member(legal_words(game, state), word))(states, words)
 
     return act
 

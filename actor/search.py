@@ -15,8 +15,8 @@ from jax import Array
 
 from ..engine.batch import reward_of
 from ..engine.game import Game, State
-from ..engine.spec import SpecError
-from ..engine.transition import EngineState, legal_actions, transition
+from ..engine.spec import GameSpec, SpecError
+from ..engine.transition import EngineState, Transition, legal_actions, transition
 from .evaluators import Evaluator
 from .lookahead import look_ahead, supports, worth_trying
 
@@ -58,10 +58,7 @@ def search(
     Raises:
       SpecError: the game has chance, hidden information or more than two players.
     """
-    if game.spec.stochastic or game.spec.hidden_information:
-        raise SpecError(f"{game.spec.env_id} has chance or hidden information, which this search must not look through")
-    if game.spec.num_players > 2:
-        raise SpecError(f"{game.spec.env_id} has {game.spec.num_players} players; this search knows one or two")
+    require_searchable(game.spec)
     plies = config.lookahead if supports(game.spec) else 0
     root_key, tree_key = jax.random.split(key)
     logits, value, refuted = _judge(game, evaluate, states, root_key, plies)
@@ -86,6 +83,35 @@ def search(
     )
 
 
+def require_searchable(spec: GameSpec) -> None:
+    """Raises `SpecError` where this search would have to look at what nobody may know, or knows no way to play."""
+    if spec.hidden_information:
+        raise SpecError(f"{spec.env_id} hides information from its players, which this search would look through")
+    if spec.stochastic:
+        raise SpecError(f"{spec.env_id} has chance, whose outcomes this search would foresee")
+    if spec.num_players > 2:
+        raise SpecError(f"{spec.env_id} has {spec.num_players} players; this search knows one or two")
+
+
+def advance(
+    game: Game[State], states: EngineState[State], actions: Array
+) -> tuple[Transition[State], Array, Array]:
+    """Plays `actions` (i32[B]) and tells what the movers make of it.
+
+    Returns:
+      the transitions; the movers' rewards, f32[B]; and f32[B] by which a mover counts the value of what follows: 1
+      where they move again, -1 where the turn passes, 0 where the game is over.
+    """
+    mover = _players(game, states)
+    moved = jax.vmap(lambda state, action: transition(game, state, action))(states, actions)
+    discount = jnp.where(_players(game, moved.state) == mover, jnp.float32(1), jnp.float32(-1))
+    return moved, reward_of(mover, moved.reward), jnp.where(moved.state.over, jnp.float32(0), discount)
+
+
+def _players(game: Game[State], states: EngineState[State]) -> Array:
+    return jax.vmap(lambda state: game.player(state.game))(states)
+
+
 def _expand(
     game: Game[State],
     evaluate: Evaluator,
@@ -97,11 +123,7 @@ def _expand(
 ) -> tuple[mctx.RecurrentFnOutput, EngineState[State]]:
     """mctx's `recurrent_fn`: plays `actions` (i32[B]) and judges where they lead."""
     del params
-    mover = jax.vmap(lambda state: game.player(state.game))(states)
-    moved = jax.vmap(lambda state, action: transition(game, state, action))(states, actions)
-    after = jax.vmap(lambda state: game.player(state.game))(moved.state)
-    reward = reward_of(mover, moved.reward)
-    discount = jnp.where(moved.state.over, 0.0, jnp.where(after == mover, 1.0, -1.0))
+    moved, reward, discount = advance(game, states, actions)
     logits, value, _ = _judge(game, evaluate, moved.state, key, plies)
     value = jnp.where(moved.state.over, 0.0, value)
     output = mctx.RecurrentFnOutput(reward=reward, discount=discount, prior_logits=logits, value=value)

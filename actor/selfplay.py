@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ..engine.batch import reward_of, select
+from ..engine.batch import select
 from ..engine.game import Game, State
-from ..engine.transition import EngineState, start, transition
+from ..engine.transition import EngineState, start
 from .evaluators import Evaluator
 from .openings import draw_plies, random_openings
-from .search import SearchConfig, search
+from .search import SearchConfig, advance, search
 
 _OPENING_MOVES = 4  # positions this early tell whether self-play still varies its openings
 
@@ -159,16 +159,14 @@ def _move(
     """One move in every game; finished games are replaced by new ones."""
     search_key, game_key = jax.random.split(key)
     found = search(game, evaluate, games, search_key, search_config)
-    mover = jax.vmap(lambda state: game.player(state.game))(games)
-    moved = jax.vmap(lambda state, action: transition(game, state, action))(games, found.action)
-    following = jax.vmap(lambda state: game.player(state.game))(moved.state)
+    moved, reward, discount = advance(game, games, found.action)
     over = moved.state.over
     record = Moves(
         state=games,
         policy=found.policy,
         value=found.value,
-        reward=reward_of(mover, moved.reward),
-        discount=jnp.where(over, 0.0, jnp.where(following == mover, 1.0, -1.0)),
+        reward=reward,
+        discount=discount,
         finished=over,
         outcome=moved.reward[:, 0],
     )

@@ -16,7 +16,7 @@ from jax import Array
 from .. import __version__
 from ..engine import batch as engine
 from ..engine import bits
-from ..engine.transition import legal_actions
+from ..engine.transition import legal_words
 from ..registry import make_game
 from . import peers, rows
 from .random_words import first_words, xorshift
@@ -73,8 +73,8 @@ class CartridgeGames:
 
     def step(self, states: Any, random: Array) -> tuple[Any, Array, engine.TimeStep]:
         random = xorshift(random)
-        legal = jax.vmap(lambda state: legal_actions(self._game, state))(states)
-        states, seen = engine.step(self._game, states, jax.vmap(bits.random_legal)(legal, random))
+        legal = jax.vmap(lambda state: legal_words(self._game, state))(states)
+        states, seen = engine.step(self._game, states, jax.vmap(bits.random_member)(legal, random))
         return states, random, seen
 
 

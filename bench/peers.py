@@ -16,8 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ..engine import bits
-from .random_words import first_words, xorshift
+from .random_words import first_words, random_true, xorshift
 
 if TYPE_CHECKING:
     from pgx.core import EnvId
@@ -145,7 +144,7 @@ class PgxWithOurSampler:
 
     def step(self, states: Any, random: Array) -> tuple[Any, Array, PgxSeen]:
         random = xorshift(random)
-        actions = jax.vmap(bits.random_legal)(states.legal_action_mask, random)
+        actions = jax.vmap(random_true)(states.legal_action_mask, random)
         if not self._constant_reset:
             keys = jnp.stack([random, ~random], axis=1)  # a key a game for the price of two words
             states = jax.vmap(self._auto_reset)(states, actions, keys)

@@ -4,6 +4,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ..engine import bits
+
+_WRITTEN_OUT = 32  # actions; measured: up to here a loop over them beats packing them first
+
 
 def first_words(seed: int, batch: int) -> Array:
     """u32[B], none of them zero: where `xorshift` starts."""
@@ -15,3 +19,17 @@ def xorshift(words: Array) -> Array:
     words = words ^ (words << 13)
     words = words ^ (words >> 17)
     return words ^ (words << 5)
+
+
+def random_true(mask: Array, random: Array) -> Array:
+    """`bits.random_member`, the same draw, for peers who hand out bool[A]; i32[] from one random word."""
+    size = mask.shape[0]
+    if size > _WRITTEN_OUT:
+        return bits.random_member(bits.pack(mask), random)
+    count = sum((mask[action].astype(jnp.uint32) for action in range(1, size)), mask[0].astype(jnp.uint32))
+    rank = ((random >> 16) * count) >> 16
+    chosen, seen = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.uint32)
+    for action in range(size):
+        chosen = jnp.where(mask[action] & (seen == rank), action, chosen)
+        seen = seen + mask[action].astype(jnp.uint32)
+    return chosen

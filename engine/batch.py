@@ -12,12 +12,15 @@ import jax.numpy as jnp
 from jax import Array
 
 from .game import Game, State
+from .keys import Key, draw, root_keys, zero_key
 from .transition import EngineState, Transition, legal_actions, observe, start, transition
 
 Autoreset = Literal["same_step", "next_step", "disabled"]
 AUTORESET_MODES: tuple[Autoreset, ...] = ("same_step", "next_step", "disabled")
 
 Tree = TypeVar("Tree")
+
+_CUT_SHORT = 0xFFFFFFFF  # the block of a key that no step draws: where a game restarted in mid-play goes on
 
 
 @jax.tree_util.register_dataclass
@@ -41,8 +44,7 @@ class TimeStep:
 
 def init(game: Game[State], seed: int | Array, num_envs: int) -> tuple[EngineState[State], TimeStep]:
     """Starts `num_envs` games; game i depends on `seed` and i alone."""
-    keys = episode_keys(seed, num_envs)
-    states = jax.vmap(lambda key: start(game, key))(keys)
+    states = _started(game, num_envs, root_keys(seed, num_envs) if game.spec.stochastic else None)
     return states, first_time_step(game, states)
 
 
@@ -58,24 +60,24 @@ def step(
     if autoreset == "disabled":
         return moved.state, _time_step(game, moved.state, moved)
     if autoreset == "next_step":
-        after = restart_where(game, states.over, moved.state)
+        after = _next_episode_where(game, states.over, moved.state, moved.state.key)
         return after, _time_step(game, after, moved)
     if autoreset != "same_step":
         raise ValueError(f"autoreset is {autoreset!r}, expected one of {', '.join(AUTORESET_MODES)}")
     ended = moved.terminated | moved.truncated
-    after = restart_where(game, moved.state.over, moved.state)  # also a state handed in over, which moved nowhere
+    over = moved.state.over  # also where a state handed in was over, and moved nowhere
+    after = _next_episode_where(game, over, moved.state, moved.state.key)
     last = jax.vmap(lambda state: observe(game, state))(moved.state)
     final = jnp.where(_column(ended, last), last, jnp.zeros_like(last))
     return after, dataclasses.replace(_time_step(game, after, moved), final_observation=final)
 
 
 def restart_where(game: Game[State], chosen: Array, states: EngineState[State]) -> EngineState[State]:
-    """The same batch with fresh games where `chosen` (bool[B]); free for games with a constant start."""
-    if game.spec.stochastic:
-        raise NotImplementedError(f"{game.spec.env_id} needs a key to restart, which this engine does not carry yet")
-    first = start(game, jnp.zeros((2,), jnp.uint32))
-    fresh = jax.tree.map(lambda new, old: jnp.broadcast_to(new, old.shape), first, states)
-    return select(chosen, fresh, states)
+    """The same batch with fresh games where `chosen` (bool[B]), each another episode than the one it replaces."""
+    if states.key is None:
+        return _next_episode_where(game, chosen, states, None)
+    cut_short = jax.vmap(lambda key: draw(key, _CUT_SHORT))(states.key)
+    return _next_episode_where(game, chosen, states, select(states.over, states.key, cut_short))
 
 
 def first_time_step(game: Game[State], states: EngineState[State]) -> TimeStep:
@@ -86,11 +88,6 @@ def first_time_step(game: Game[State], states: EngineState[State]) -> TimeStep:
     return _time_step(game, states, moved)
 
 
-def episode_keys(seed: int | Array, num_envs: int) -> Array:
-    """uint32[num_envs, 2], one key a game, from the seed and the game's index."""
-    return jax.vmap(lambda index: jax.random.fold_in(jax.random.PRNGKey(seed), index))(jnp.arange(num_envs))
-
-
 def reward_of(player: Array, reward: Array) -> Array:
     """f32[B]: what `player` (i32[B]) got of f32[B, P], without a gather."""
     return jnp.sum(jnp.where(player[:, None] == jnp.arange(reward.shape[1])[None], reward, 0.0), axis=1)
@@ -99,6 +96,20 @@ def reward_of(player: Array, reward: Array) -> Array:
 def select(chosen: Array, new: Tree, old: Tree) -> Tree:
     """Row by row: `new` where `chosen` (bool[B]), else `old`; both are pytrees of [B, ...] arrays."""
     return jax.tree.map(lambda a, b: jnp.where(_column(chosen, b), a, b), new, old)
+
+
+def _next_episode_where(
+    game: Game[State], chosen: Array, states: EngineState[State], key: Key | None
+) -> EngineState[State]:
+    """Starts from `key` (two u32[B], which the end of a game leaves in its state) where `chosen`."""
+    return select(chosen, _started(game, chosen.shape[0], key), states)
+
+
+def _started(game: Game[State], num_envs: int, key: Key | None) -> EngineState[State]:
+    """Fresh games; without a key all start alike, which costs nothing."""
+    if key is not None:
+        return jax.vmap(lambda one: start(game, one))(key)
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_envs, *leaf.shape)), start(game, zero_key()))
 
 
 def _time_step(game: Game[State], states: EngineState[State], moved: Transition[State]) -> TimeStep:

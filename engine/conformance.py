@@ -4,8 +4,10 @@
 is one small function; a broken one raises `ConformanceError` with what was wrong, where, and what the contract asks.
 """
 
+import collections
 import dataclasses
 import functools
+import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from typing import Any, Generic
@@ -15,11 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from . import batch, bits, codec
-from .game import Game, HiddenInformationGame, State
-from .transition import EngineState, Transition, legal_actions, observe, start, transition
+from . import batch, bits, codec, keys
+from .game import ChanceGame, Game, HiddenInformationGame, State
+from .transition import EngineState, Transition, legal_actions, legal_words, observe, start, transition
 
 _CLOSELY = 2  # states looked at one by one, by the laws which cannot take a batch
+_DRAWS = 4096  # of chance, for its frequencies
 _UNTYPICAL = "no such action\n"
 
 
@@ -102,23 +105,29 @@ def _spec_fits_arrays(game: Game[State]) -> None:
         require(leaf.dtype == jnp.uint32, f"state{jax.tree_util.keystr(path)} is {leaf.dtype}, expected uint32")
     size = sum(leaf.size for leaf in jax.tree.leaves(state)) * 4
     require(size == spec.state_bytes, f"state_bytes is {spec.state_bytes}, but the words and the meta word take {size}")
-    step = jax.eval_shape(game.step, state.game, action)
+    step = jax.eval_shape(game.step, state.game, action, keys.zero_key())
     require(_described(step.state) == _described(state.game), "step returns a state of another layout than init")
     expected = {
         "reward of step": (step.reward, (spec.num_players,), "float32"),
         "terminated of step": (step.terminated, (), "bool"),
         "observe": (jax.eval_shape(game.observe, state.game, action), spec.observation_shape, spec.observation_dtype),
-        "legal_actions": (jax.eval_shape(game.legal_actions, state.game), (spec.num_actions,), "bool"),
         "player": (jax.eval_shape(game.player, state.game), (), "int32"),
     }
     for name, (value, shape, dtype) in expected.items():
         found = f"{value.dtype} of shape {value.shape}"
         require((value.shape, value.dtype.name) == (shape, dtype), f"{name} is {found}, expected {dtype} of {shape}")
+    words = jax.eval_shape(game.legal_words, state.game)
+    num_words = len(bits.full(spec.num_actions))
+    found = [(word.shape, word.dtype.name) for word in jax.tree.leaves(words)]
+    right = isinstance(words, tuple) and found == [((), "uint32")] * num_words
+    require(right, f"legal_words is {words}, expected a tuple of {num_words} uint32 scalars")
 
 
 def _live_states_have_moves(sample: Sample[State]) -> None:
-    legal = _vmapped(sample.game.legal_actions)(sample.live.game)
-    sample.require_rows(legal.any(axis=1), "legal actions", "a live state has no legal action")
+    words, every = _vmapped(sample.game.legal_words)(sample.live.game), bits.full(sample.game.spec.num_actions)
+    sample.require_rows(np.any(words, axis=0), "legal actions", "a live state has no legal action")
+    beyond = [np.asarray(word) & ~all_set for word, all_set in zip(words, every, strict=True)]
+    sample.require_rows(~np.any(beyond, axis=0), "legal actions", "a bit is set beyond the last action")
 
 
 def _players_take_turns(sample: Sample[State]) -> None:
@@ -134,11 +143,15 @@ def _players_take_turns(sample: Sample[State]) -> None:
 
 
 def _rewards_are_fair(sample: Sample[State]) -> None:
-    """Rewards are finite; between two players they sum to zero, and a whole game's lie in [-1, 1]."""
+    """Rewards are finite; between two players they sum to zero, and without chance a whole game's lie in [-1, 1].
+
+    Search takes values to be in [-1, 1]; a game of cards may pay in chips.
+    """
     reward = np.asarray(sample.moved.reward)
     sample.require_rows(np.isfinite(reward), "rewards", "a reward is not finite")
     if sample.game.spec.num_players == 2:
         sample.require_rows(np.abs(reward.sum(axis=1)) < 1e-6, "rewards", "the two rewards do not sum to zero")
+    if sample.game.spec.num_players == 2 and not sample.game.spec.stochastic:
         largest = float(np.abs(sample.total_reward).max())
         sample.require(largest <= 1 + 1e-6, "rewards", f"a game paid {largest} in all, expected at most 1")
 
@@ -167,7 +180,7 @@ def _over_is_absorbing(sample: Sample[State]) -> None:
 def _illegal_actions_end(sample: Sample[State]) -> None:
     """The board stays, the mover loses, the others share the gain; so too for an action outside 0..A-1."""
     game, players = sample.game, sample.game.spec.num_players
-    legal = np.asarray(_vmapped(game.legal_actions)(sample.live.game))
+    legal = _legal(game, sample.live)
     mover = np.asarray(_vmapped(game.player)(sample.live.game))
     due = np.where(np.arange(players) == mover[:, None], -1.0, 1.0 / max(players - 1, 1))
     first_illegal = np.where(legal.all(axis=1), game.spec.num_actions, legal.argmin(axis=1))
@@ -202,42 +215,41 @@ def _rows_are_independent(sample: Sample[State]) -> None:
 def _play_is_deterministic(sample: Sample[State]) -> None:
     again = _transitions(sample.game, sample.live, sample.actions)
     _require_equal(sample, again, sample.moved, "determinism", "the same moves led to another result")
-    keys = batch.episode_keys(sample.seed, 2)
+    roots = keys.root_keys(sample.seed, 2)
     begin = _vmapped(functools.partial(start, sample.game))
-    first, second = begin(keys), begin(keys[::-1])
+    first, second = begin(roots), begin((roots[0][::-1], roots[1][::-1]))
     swapped = jax.tree.map(lambda leaf: leaf[::-1], second)
     _require_equal(sample, first, swapped, "determinism", "the start depends on more than the key")
-    if not sample.game.spec.stochastic:
-        same = _same(_row(first, 0), _row(first, 1))
-        sample.require(same.all(), "determinism", "the start depends on the key, but the spec does not say stochastic")
 
 
 def _symmetries_commute(sample: Sample[State]) -> None:
     """Mapping and moving give the same in either order, and the mapped state looks alike to its player."""
     game, spec = sample.game, sample.game.spec
-    legal = np.asarray(_vmapped(game.legal_actions)(sample.live.game))
+    legal = _legal(game, sample.live)
     for number, symmetry in enumerate(game.symmetries()):
         name, image = f"symmetry {number}", np.asarray(symmetry.actions)
         permutes = sorted(image.tolist()) == list(range(spec.num_actions))
         sample.require(permutes, "symmetry", f"{name}: actions {symmetry.actions} are no permutation")
-        mapped = EngineState(_vmapped(symmetry.state)(sample.live.game), sample.live.meta)
-        legal_there = np.asarray(_vmapped(game.legal_actions)(mapped.game))
+        mapped = dataclasses.replace(sample.live, game=_vmapped(symmetry.state)(sample.live.game))
+        legal_there = _legal(game, mapped)
         follows = legal_there[:, image] == legal
         sample.require_rows(follows, "symmetry", f"{name}: legal actions do not follow the state")
-        moved = _transitions(game, mapped, jnp.asarray(image, jnp.int32)[sample.actions])
-        expected = EngineState(_vmapped(symmetry.state)(sample.moved.state.game), sample.moved.state.meta)
-        sample.require_rows(_same(moved.state, expected), "symmetry", f"{name}: mapping and moving do not commute")
-        result = _same((moved.reward, moved.terminated), (sample.moved.reward, sample.moved.terminated))
-        sample.require_rows(result, "symmetry", f"{name}: the mapped game ends or pays otherwise")
         here, there = _observed(game, sample.live), _observed(game, mapped)
         alike = _columns(here) == _columns(there)
         sample.require(alike, "symmetry", f"{name}: the mapped observation is no rearrangement of the observation")
+        if spec.stochastic:  # the same random words fall otherwise on the mapped state
+            continue
+        moved = _transitions(game, mapped, jnp.asarray(image, jnp.int32)[sample.actions])
+        expected = dataclasses.replace(sample.moved.state, game=_vmapped(symmetry.state)(sample.moved.state.game))
+        sample.require_rows(_same(moved.state, expected), "symmetry", f"{name}: mapping and moving do not commute")
+        result = _same((moved.reward, moved.terminated), (sample.moved.reward, sample.moved.terminated))
+        sample.require_rows(result, "symmetry", f"{name}: the mapped game ends or pays otherwise")
 
 
 def _labels_are_readable(sample: Sample[State]) -> None:
     """Whatever was legal has its own label, which reads back; nonsense is refused."""
     game = sample.game
-    seen = np.flatnonzero(np.asarray(_vmapped(game.legal_actions)(sample.live.game)).any(axis=0)).tolist()
+    seen = np.flatnonzero(_legal(game, sample.live).any(axis=0)).tolist()
     labels = [game.action_label(action) for action in seen]
     sample.require(len(set(labels)) == len(labels), "labels", f"two actions share a label among {labels}")
     for action, label in zip(seen, labels, strict=True):
@@ -256,22 +268,22 @@ def _pictures_are_clickable(sample: Sample[State]) -> None:
     Elements with data-from or data-to choose a move in two clicks; a game that has them is spared the second half.
     """
     for row in range(min(_CLOSELY, len(sample.actions))):
-        state = _row(sample.live.game, row)
+        state = _row(sample.live, row)
         try:
-            elements = list(ElementTree.fromstring(sample.game.draw(state)).iter())
+            elements = list(ElementTree.fromstring(sample.game.draw(state.game)).iter())
         except ElementTree.ParseError as error:
             raise ConformanceError(sample.game.spec.env_id, "pictures", f"draw is not well-formed: {error}") from error
         sample.require(elements[0].tag.endswith("svg"), "pictures", f"draw is a {elements[0].tag}, expected an svg")
         script = [element for element in elements if element.tag.endswith("script")]
         sample.require(not script, "pictures", "draw holds a script")
         targets = {element.get("data-action") for element in elements} - {None}
-        legal = set(map(str, np.flatnonzero(np.asarray(sample.game.legal_actions(state))).tolist()))
+        legal = set(map(str, np.flatnonzero(legal_actions(sample.game, state)).tolist()))
         strange = targets - set(map(str, range(sample.game.spec.num_actions)))
         sample.require(not strange, "pictures", f"data-action {sorted(map(str, strange))} are no actions")
         by_two_clicks = any(element.get("data-from") or element.get("data-to") for element in elements)
         message = f"no element carries data-action for the legal {sorted(legal - targets)}"
         sample.require(by_two_clicks or legal <= targets, "pictures", message)
-        sample.require(sample.game.text(state).strip(), "pictures", "text is empty")
+        sample.require(sample.game.text(state.game).strip(), "pictures", "text is empty")
 
 
 def _bytes_round_trip(sample: Sample[State]) -> None:
@@ -302,18 +314,67 @@ def _hidden_stays_hidden(sample: Sample[State]) -> None:
         return
     if not isinstance(game, HiddenInformationGame):
         raise ConformanceError(game.spec.env_id, "secrecy", "a game with hidden information must offer redeal")
-    keys = jax.random.split(jax.random.PRNGKey(sample.seed), len(sample.actions))
+    deals = keys.root_keys(sample.seed, len(sample.actions))
     states = sample.live.game
     mover = _vmapped(game.player)(states)
-    legal = _vmapped(game.legal_actions)(states)
+    legal = _vmapped(game.legal_words)(states)
     for player in range(game.spec.num_players):
         who = jnp.full(mover.shape, player, jnp.int32)
-        other = _vmapped(game.redeal)(states, who, keys)
+        other = _vmapped(game.redeal)(states, who, deals)
         sample.require_rows(_vmapped(game.player)(other) == mover, "secrecy", "a new deal changes whose turn it is")
         same = _same(_vmapped(game.observe)(states, who), _vmapped(game.observe)(other, who))
         sample.require_rows(same, "secrecy", f"player {player}'s observation shows what is hidden from them")
-        same = (_vmapped(game.legal_actions)(other) == legal) | (mover != player)[:, None]
+        same = _same(_vmapped(game.legal_words)(other), legal) | (np.asarray(mover) != player)
         sample.require_rows(same, "secrecy", f"player {player}'s legal actions show what is hidden from them")
+
+
+def _chance_can_be_listed(sample: Sample[State]) -> None:
+    """`init` and `step` draw from the outcomes that the game lists, each as often as it says."""
+    game, spec = sample.game, sample.game.spec
+    if not spec.num_chance_outcomes:
+        return
+    if not isinstance(game, ChanceGame):
+        raise ConformanceError(spec.env_id, "chance", "a game with num_chance_outcomes must be a ChanceGame")
+    draws = keys.root_keys(sample.seed, _DRAWS)
+    starts = game.start_outcomes()
+    _require_frequencies(
+        sample, "init", starts, _vmapped(game.start)(jnp.arange(starts.shape[0])), _vmapped(game.init)(draws)
+    )
+    listed = jax.jit(
+        lambda after: (
+            game.chance_outcomes(after),
+            jax.vmap(lambda outcome: game.apply_chance(after, outcome))(jnp.arange(spec.num_chance_outcomes)),
+        )
+    )
+    drawn = jax.jit(lambda state, action: jax.vmap(lambda key: game.step(state, action, key))(draws))
+    for row in range(min(_CLOSELY, len(sample.actions))):
+        state, action = _row(sample.live.game, row), sample.actions[row]
+        chances, results = listed(game.afterstate(state, action))
+        _require_frequencies(sample, f"step from state {row}", chances, results, drawn(state, action))
+
+
+def _require_frequencies(sample: Sample[Any], what: str, chances: Array, results: Any, drawn: Any) -> None:
+    """Each of `drawn` (K rows) is one of `results` (C rows), and each comes as often as `chances` (f32[C]) say."""
+    expected = np.asarray(chances, np.float64)
+    proper = (expected >= 0).all() and abs(expected.sum() - 1) < 1e-5
+    sample.require(proper, "chance", f"{what}: the probabilities {expected} do not sum to 1")
+    words = [_rows_as_bytes(tree) for tree in (results, drawn)]
+    possible: dict[bytes, float] = {}  # different outcomes may lead to the same
+    for result, chance in zip(words[0], expected, strict=True):
+        possible[result] = possible.get(result, 0.0) + chance
+    seen = collections.Counter(words[1])
+    unlisted = [result for result in seen if possible.get(result, 0.0) == 0.0]
+    sample.require(not unlisted, "chance", f"{what}: {len(unlisted)} results are drawn that are not listed as possible")
+    for result, chance in possible.items():
+        off, spread = seen[result] - _DRAWS * chance, math.sqrt(_DRAWS * chance * (1 - chance))
+        message = f"{what}: a result of probability {chance:.4f} came {seen[result]} times in {_DRAWS}"
+        sample.require(abs(off) <= 6 * spread + 2, "chance", message)
+
+
+def _rows_as_bytes(tree: Any) -> list[bytes]:
+    """Each row of a pytree's arrays as one string of bytes."""
+    flat = [np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(tree)]
+    return [b"".join(leaf[row].tobytes() for leaf in flat) for row in range(len(flat[0]))]
 
 
 LAWS: dict[str, Callable[[Sample[Any]], None]] = {
@@ -331,6 +392,7 @@ LAWS: dict[str, Callable[[Sample[Any]], None]] = {
     "pictures": _pictures_are_clickable,
     "encodings": _bytes_round_trip,
     "secrecy": _hidden_stays_hidden,
+    "chance": _chance_can_be_listed,
 }
 
 
@@ -373,8 +435,8 @@ def _sample(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _random_move(game: Game[State], states: EngineState[State], key: Array) -> tuple[Array, Transition[State]]:
-    legal = jax.vmap(functools.partial(legal_actions, game))(states)
-    actions = jax.vmap(bits.random_legal)(legal, jax.random.bits(key, (legal.shape[0],), jnp.uint32))
+    legal = jax.vmap(functools.partial(legal_words, game))(states)
+    actions = jax.vmap(bits.random_member)(legal, jax.random.bits(key, states.meta.shape, jnp.uint32))
     return actions, jax.vmap(functools.partial(transition, game))(states, actions)
 
 
@@ -386,12 +448,22 @@ def _transitions(game: Game[State], states: EngineState[State], actions: Array) 
 def _everything(game: Game[State], state: EngineState[State], action: Array) -> Any:
     """All a game says of one state and one move."""
     seen = [game.observe(state.game, jnp.int32(player)) for player in range(game.spec.num_players)]
-    return transition(game, state, action), seen, game.legal_actions(state.game), game.player(state.game)
+    return transition(game, state, action), seen, game.legal_words(state.game), game.player(state.game)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _observed(game: Game[State], states: EngineState[State]) -> Array:
     return jax.vmap(functools.partial(observe, game))(states)
+
+
+def _legal(game: Game[State], states: EngineState[State]) -> np.ndarray:
+    """bool[N, A]."""
+    return np.asarray(_legal_actions(game, states))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _legal_actions(game: Game[State], states: EngineState[State]) -> Array:
+    return jax.vmap(functools.partial(legal_actions, game))(states)
 
 
 @functools.lru_cache(maxsize=64)

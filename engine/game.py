@@ -7,11 +7,13 @@ more.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import jax
 from jax import Array
 
+from .bits import Words
+from .keys import Key
 from .spec import GameSpec
 
 State = TypeVar("State")
@@ -49,20 +51,24 @@ class Game(Protocol[State]):
         """The frozen description that travels with states and weights."""
         ...
 
-    def init(self, key: Array) -> State:
-        """The first state; `key` is uint32[2], ignored where the start is constant."""
+    def init(self, key: Key) -> State:
+        """The first state; ignores `key` where the start is constant."""
         ...
 
-    def step(self, state: State, action: Array) -> Step[State]:
-        """Plays a legal `action` (i32[]) in a live state."""
+    def step(self, state: State, action: Array, key: Key) -> Step[State]:
+        """Plays a legal `action` (i32[]) in a live state.
+
+        `key` is fresh at every step and all the chance there is: two uniformly random words, or, where that is not
+        enough, `keys.draw(key, 0)`, `keys.draw(key, 1)` and so on. A game without chance ignores it.
+        """
         ...
 
     def observe(self, state: State, player: Array) -> Array:
         """Planes f32[*observation_shape] as `player` (i32[]) sees them, and only what that player may know."""
         ...
 
-    def legal_actions(self, state: State) -> Array:
-        """bool[A], True = legal."""
+    def legal_words(self, state: State) -> Words:
+        """The legal actions as a set, action a at bit a % 32 of word a // 32; `bits.pack` makes it from bool[A]."""
         ...
 
     def player(self, state: State) -> Array:
@@ -90,22 +96,32 @@ class Game(Protocol[State]):
         ...
 
 
-class StochasticGame(Game[State], Protocol[State]):
-    """A game with chance: a step is `apply_chance(afterstate(state, action), outcome)` for a drawn outcome.
+@runtime_checkable
+class ChanceGame(Game[State], Protocol[State]):
+    """A game whose chance can be listed: a step is `apply_chance(afterstate(state, action), outcome)` for some outcome.
 
-    C = `num_chance_outcomes`.
+    So search can look at every outcome, and another engine's dice can be played. C = `num_chance_outcomes`; S is the
+    number of starts. What lies between the move and chance may be of a type of its own.
     """
 
-    def afterstate(self, state: State, action: Array) -> State:
-        """The state between the move and chance."""
+    def start_outcomes(self) -> Array:
+        """f32[S], the probability of each start."""
         ...
 
-    def chance_outcomes(self, state: State) -> Array:
-        """f32[C], the probability of each outcome in an afterstate."""
+    def start(self, outcome: Array) -> State:
+        """Start number `outcome` (i32[]); `init` draws one of them."""
         ...
 
-    def apply_chance(self, state: State, outcome: Array) -> Step[State]:
-        """Resolves chance by `outcome` (i32[])."""
+    def afterstate(self, state: State, action: Array) -> Any:
+        """What a legal `action` (i32[]) makes of a live state before chance has its say."""
+        ...
+
+    def chance_outcomes(self, after: Any) -> Array:
+        """f32[C], the probability of each outcome; where nothing is left to chance, all of it is on outcome 0."""
+        ...
+
+    def apply_chance(self, after: Any, outcome: Array) -> Step[State]:
+        """Resolves chance by `outcome` (i32[]); rewards of the move before it are part of the step."""
         ...
 
 
@@ -113,6 +129,6 @@ class StochasticGame(Game[State], Protocol[State]):
 class HiddenInformationGame(Game[State], Protocol[State]):
     """A game in which players do not see all: `conformance` needs to change what is hidden from one of them."""
 
-    def redeal(self, state: State, player: Array, key: Array) -> State:
+    def redeal(self, state: State, player: Array, key: Key) -> State:
         """The state with all that is hidden from `player` (i32[]) drawn anew, as their observation allows."""
         ...

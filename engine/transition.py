@@ -1,8 +1,8 @@
 """The end of a game has one owner: every step of the batch, the search and the services passes through `transition`.
 
 The engine's state is the game's words and one meta word: the step count in the low 30 bits, bit 30 for a game ended by
-an illegal action, bit 31 for a game that is over. An over
-state is absorbing.
+an illegal action, bit 31 for a game that is over. An over state is absorbing. A stochastic game carries a key besides:
+its start draws block 0 of it, step n block n, and as a game ends the key becomes the next episode's.
 """
 
 import dataclasses
@@ -13,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from . import bits
+from . import bits, keys
 from .game import Game, State
+from .keys import Key
 
 _OVER = np.uint32(1 << 31)
 _ILLEGAL = np.uint32(1 << 30)
 _COUNT = np.uint32((1 << 30) - 1)
+_NEXT_EPISODE = np.uint32(0x243F6A88), np.uint32(0x85A308D3)  # digits of pi: any two words that are not zero
 
 
 @jax.tree_util.register_dataclass
@@ -28,6 +30,7 @@ class EngineState(Generic[State]):
 
     game: State
     meta: Array  # u32[]
+    key: Key | None = None  # in stochastic games alone
 
     @property
     def over(self) -> Array:
@@ -57,9 +60,13 @@ class Transition(Generic[State]):
     illegal: Array  # bool[], the action was illegal
 
 
-def start(game: Game[State], key: Array) -> EngineState[State]:
-    """A fresh game; `key` is uint32[2]."""
-    return EngineState(game=game.init(key), meta=jnp.zeros((), jnp.uint32))
+def start(game: Game[State], key: Array | Key) -> EngineState[State]:
+    """A fresh game; `key` is uint32[2] or a pair of words."""
+    meta = jnp.zeros((), jnp.uint32)
+    if not game.spec.stochastic:
+        return EngineState(game.init(keys.zero_key()), meta)
+    pair = key[0], key[1]
+    return EngineState(game.init(keys.draw(pair, 0)), meta, pair)
 
 
 def transition(game: Game[State], state: EngineState[State], action: Array) -> Transition[State]:
@@ -69,12 +76,13 @@ def transition(game: Game[State], state: EngineState[State], action: Array) -> T
     """
     spec = game.spec
     live = ~state.over
-    legal = bits.is_set(game.legal_actions(state.game), action)
-    step = game.step(state.game, action)
+    legal = bits.is_set(game.legal_words(state.game), action)
+    count = (state.meta & _COUNT) + live.astype(jnp.uint32)
+    step_key = keys.zero_key() if state.key is None else keys.draw(state.key, count)
+    step = game.step(state.game, action, step_key)
     played = live & legal
     illegal = live & ~legal
 
-    count = (state.meta & _COUNT) + live.astype(jnp.uint32)
     terminated = (played & step.terminated) | illegal
     truncated = jnp.zeros((), bool)
     if spec.max_steps:
@@ -85,12 +93,23 @@ def transition(game: Game[State], state: EngineState[State], action: Array) -> T
 
     board = jax.tree.map(lambda new, old: jnp.where(played, new, old), step.state, state.game)
     reward = _rewards(game, state.game, step.reward, played, illegal)
-    return Transition(EngineState(board, meta), reward, terminated, truncated, illegal)
+    key = None if state.key is None else _next_key(ended, step_key, state.key)
+    return Transition(EngineState(board, meta, key), reward, terminated, truncated, illegal)
+
+
+def legal_words(game: Game[State], state: EngineState[State]) -> bits.Words:
+    """The legal actions as a packed set (see `bits`), in which to draw a move is cheap.
+
+    In an over state it holds every action, which does nothing there, so that no softmax divides by zero.
+    """
+    every = bits.full(game.spec.num_actions)
+    legal = zip(every, game.legal_words(state.game), strict=True)
+    return tuple(jnp.where(state.over, all_set, word) for all_set, word in legal)
 
 
 def legal_actions(game: Game[State], state: EngineState[State]) -> Array:
-    """bool[A]; all True in an over state, where any action does nothing, so that no softmax divides by zero."""
-    return game.legal_actions(state.game) | state.over
+    """bool[A] of `legal_words`."""
+    return bits.unpack(legal_words(game, state), game.spec.num_actions)
 
 
 def observe(game: Game[State], state: EngineState[State]) -> Array:
@@ -98,11 +117,18 @@ def observe(game: Game[State], state: EngineState[State]) -> Array:
     return game.observe(state.game, game.player(state.game))
 
 
+def _next_key(ended: Array, step_key: Key, key: Key) -> Key:
+    """The next episode's key where this one `ended`: the last step's, moved away from what that step has drawn."""
+    fresh = step_key[0] ^ _NEXT_EPISODE[0], step_key[1] ^ _NEXT_EPISODE[1]
+    return jnp.where(ended, fresh[0], key[0]), jnp.where(ended, fresh[1], key[1])
+
+
 def _rewards(game: Game[State], state: State, earned: Array, played: Array, illegal: Array) -> Array:
     """f32[P]: what the move earned; for an illegal one -1 for the mover, shared gains for the others.
 
     One scalar a player until the last line: XLA then sees through a column of the batch, `reward[:, p]`, and keeps to
-    plain vector loops over games, where arithmetic on f32[B, P] would loop over the two or three players.
+    plain vector loops over games, where arithmetic on f32[B, P] would loop over the two or three players. It does not
+    see through `jnp.stack`, which `vmap` turns into a transpose.
     """
     num_players = game.spec.num_players
     mover = game.player(state)
@@ -110,4 +136,5 @@ def _rewards(game: Game[State], state: State, earned: Array, played: Array, ille
     for player in range(num_players):
         blame = jnp.where(mover == player, -1.0, 1.0 / max(num_players - 1, 1))
         each.append(jnp.where(illegal, blame, jnp.where(played, earned[player], 0.0)))
-    return jnp.stack(each).astype(jnp.float32)  # strongly typed whatever the game wrote, so that it can be a carry
+    # Strongly typed whatever the game wrote, so that it can be a carry.
+    return jnp.concatenate([jnp.expand_dims(reward.astype(jnp.float32), 0) for reward in each])

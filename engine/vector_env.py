@@ -16,6 +16,7 @@ from jax import Array
 from . import batch, bits, border
 from .batch import AUTORESET_MODES, Autoreset, TimeStep
 from .game import Game, State
+from .keys import seed_words
 from .spec import GameSpec
 from .transition import EngineState
 
@@ -147,7 +148,7 @@ class VectorEnv(Generic[State]):
         return self._game.draw(jax.tree.map(lambda leaf: leaf[index], self._state.game))
 
     def _start(self, seed: int) -> EngineState[State]:
-        states = _init(self._game, self._num_envs, seed)
+        states = _init(self._game, self._num_envs, seed_words(seed))
         return states if self._device is None else jax.device_put(states, self._device)
 
     def _seen(self) -> TimeStep:
@@ -233,7 +234,7 @@ def _select(chosen: Array, new: EngineState[State], old: EngineState[State]) -> 
 @functools.partial(jax.jit, static_argnums=0)
 def _illegal_rows(game: Game[State], states: EngineState[State], actions: Array) -> Array:
     """bool[B]: the game is live and its action illegal."""
-    legal = jax.vmap(lambda state, action: bits.is_set(game.legal_actions(state), action))(states.game, actions)
+    legal = jax.vmap(lambda state, action: bits.is_set(game.legal_words(state), action))(states.game, actions)
     return ~legal & ~states.over
 
 

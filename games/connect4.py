@@ -13,6 +13,7 @@ from jax import Array
 
 from ..engine import bits
 from ..engine.game import Step, Symmetry
+from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import drawing
 
@@ -49,12 +50,13 @@ class Connect4:
         preferred_batch=16384,
     )
 
-    def init(self, key: Array) -> Connect4State:
+    def init(self, key: Key) -> Connect4State:
         del key  # the start is constant
         empty = jnp.uint32(0)
         return Connect4State(empty, empty, empty, empty)
 
-    def step(self, state: Connect4State, action: Array) -> Step[Connect4State]:
+    def step(self, state: Connect4State, action: Array, key: Key) -> Step[Connect4State]:
+        del key
         column = action.astype(jnp.uint32)
         in_low = column < _LOW_COLUMNS
         bottom = jnp.uint32(1) << (_STRIDE * jnp.where(in_low, column, column - _LOW_COLUMNS))
@@ -80,9 +82,9 @@ class Connect4:
         )
         return bits.to_planes(words, _PLANE_BITS).reshape(self.spec.observation_shape)
 
-    def legal_actions(self, state: Connect4State) -> Array:
-        low, high = state.own_low | state.other_low, state.own_high | state.other_high
-        return bits.to_mask([~(low, high)[word] & (1 << bit) for word, bit in _TOP_BITS])
+    def legal_words(self, state: Connect4State) -> bits.Words:
+        low, high = _open_columns(state.own_low | state.other_low), _open_columns(state.own_high | state.other_high)
+        return ((low | (high << _LOW_COLUMNS)) & ((1 << COLUMNS) - 1),)
 
     def player(self, state: Connect4State) -> Array:
         low, high = state.own_low | state.other_low, state.own_high | state.other_high
@@ -117,7 +119,6 @@ def _place(column: int, height: int) -> tuple[int, int]:
     return word, _STRIDE * place + height
 
 
-_TOP_BITS = [_place(column, ROWS - 1) for column in range(COLUMNS)]
 _PLANE_BITS = [
     (2 * side + word, bit)
     for row in range(ROWS)
@@ -125,6 +126,14 @@ _PLANE_BITS = [
     for side in (0, 1)
     for word, bit in [_place(column, ROWS - 1 - row)]
 ]
+
+
+def _open_columns(discs: Array) -> Array:
+    """Bit c is set where column c of a word has room, for c in 0..3."""
+    tops = ~(discs >> (ROWS - 1)) & sum(1 << (_STRIDE * c) for c in range(_LOW_COLUMNS))
+    for c in range(1, _LOW_COLUMNS):
+        tops = tops | (tops >> ((_STRIDE - 1) * c))
+    return tops & ((1 << _LOW_COLUMNS) - 1)
 
 
 def _has_four(low: Array, high: Array) -> Array:

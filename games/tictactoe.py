@@ -9,6 +9,7 @@ from jax import Array
 
 from ..engine import bits
 from ..engine.game import Step, Symmetry
+from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import drawing
 
@@ -39,11 +40,12 @@ class TicTacToe:
         state_bytes=8,
     )
 
-    def init(self, key: Array) -> TicTacToeState:
+    def init(self, key: Key) -> TicTacToeState:
         del key  # the start is constant
         return TicTacToeState(jnp.uint32(0))
 
-    def step(self, state: TicTacToeState, action: Array) -> Step[TicTacToeState]:
+    def step(self, state: TicTacToeState, action: Array, key: Key) -> Step[TicTacToeState]:
+        del key
         own = (state.marks & _FULL) | (jnp.uint32(1) << action.astype(jnp.uint32))
         other = state.marks >> CELLS
         won = _has_line(own)
@@ -59,9 +61,8 @@ class TicTacToe:
         planes = bits.to_planes((own, other), [(side, cell) for cell in cells for side in (0, 1)])
         return planes.reshape(self.spec.observation_shape)
 
-    def legal_actions(self, state: TicTacToeState) -> Array:
-        taken = state.marks | (state.marks >> CELLS)
-        return bits.to_mask([~taken & (1 << cell) for cell in range(CELLS)])
+    def legal_words(self, state: TicTacToeState) -> bits.Words:
+        return (~(state.marks | (state.marks >> CELLS)) & _FULL,)
 
     def player(self, state: TicTacToeState) -> Array:
         return bits.popcount(state.marks) & 1

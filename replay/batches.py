@@ -66,4 +66,4 @@ def _random_view(game: Game[State], rows: PolicyRows, key: Array) -> tuple[Engin
         mapped = jax.vmap(symmetry.state)(rows.state.game)
         states = select(view == index, mapped, states)
         policy = jnp.where((view == index)[:, None], rows.policy[:, source], policy)
-    return EngineState(states, rows.state.meta), policy
+    return dataclasses.replace(rows.state, game=states), policy

@@ -16,10 +16,10 @@ from rich.table import Table
 
 from ..actor.evaluators import Evaluator, network_evaluator, playout_evaluator
 from ..actor.policies import playout_search
-from ..actor.search import SearchConfig, SearchResult, search
+from ..actor.search import SearchConfig, SearchResult, require_searchable, search
 from ..engine.game import Game
 from ..engine.spec import SpecError
-from ..engine.transition import EngineState, start, transition
+from ..engine.transition import EngineState, legal_actions, start, transition
 from ..registry import UnknownGameError, make_game
 from .evaluation import Agent, EvaluationError, evaluation_search
 
@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.simulations is not None and not 1 <= args.simulations <= 100_000:
         raise EvaluationError(f"--simulations is {args.simulations}, expected 1 to 100000")
     thinker = _thinker(args)
+    require_searchable(thinker.game.spec)
     if thinker.game.spec.num_players != 2:
         raise SpecError(f"{thinker.game.spec.env_id} is no game for two, which is all that can be played here")
     seed = random.randrange(2**31) if args.seed is None else args.seed
@@ -159,7 +160,7 @@ class Sitting:
         self._now = Position(moved.state, self._now.earned + np.asarray(moved.reward))
 
     def _legal(self) -> list[int]:
-        return np.flatnonzero(self._game.legal_actions(self._now.state.game)).tolist()
+        return np.flatnonzero(legal_actions(self._game, self._now.state)).tolist()
 
     def _show_board(self) -> None:
         self._console.print("\n" + self._game.text(self._now.state.game), markup=False)

@@ -22,7 +22,7 @@ from jax import Array
 
 from .. import games as games_room
 from ..engine.game import Game, State
-from ..engine.transition import EngineState, start, transition
+from ..engine.transition import EngineState, legal_actions, start, transition
 
 ILLEGAL = np.iinfo(np.int32).min  # the score of an illegal action
 _NO_MOVE = -1
@@ -150,7 +150,7 @@ def _check_legal(
     game: Game[State], path: Path, lines: list[_Line], states: EngineState[State], scores: np.ndarray
 ) -> None:
     """Exactly the legal actions have a score."""
-    legal = np.asarray(jax.jit(jax.vmap(game.legal_actions))(states.game))
+    legal = np.asarray(jax.jit(jax.vmap(lambda state: legal_actions(game, state)))(states))
     rows, actions = np.nonzero(legal != (scores != ILLEGAL))
     if rows.size:
         row, action = rows[0], actions[0]

@@ -1,11 +1,13 @@
-"""Two tiny games that show what the board games do not: uneven turns, a cut at `max_steps`, hidden information."""
+"""Tiny games that show what the board games do not: uneven turns, a cut at `max_steps`, hidden information, chance."""
 
 import dataclasses
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from cartridge.engine import bits, keys
 from cartridge.engine.game import Step, Symmetry
+from cartridge.engine.keys import Key
 from cartridge.engine.spec import GameSpec
 from jax import Array
 
@@ -36,11 +38,12 @@ class Counting:
             alternating=False,
         )
 
-    def init(self, key: Array) -> CountingState:
+    def init(self, key: Key) -> CountingState:
         del key  # the start is constant
         return CountingState(jnp.uint32(0), jnp.uint32(0))
 
-    def step(self, state: CountingState, action: Array) -> Step[CountingState]:
+    def step(self, state: CountingState, action: Array, key: Key) -> Step[CountingState]:
+        del key
         total = state.total + action.astype(jnp.uint32) + 1
         won = total == TARGET
         gain = jnp.where(won, 1.0, 0.0)
@@ -52,8 +55,8 @@ class Counting:
         mine = self.player(state) == player
         return jnp.stack([state.total, state.moves, mine.astype(jnp.uint32)]).astype(jnp.float32)
 
-    def legal_actions(self, state: CountingState) -> Array:
-        return state.total + jnp.arange(1, 4, dtype=jnp.uint32) <= TARGET
+    def legal_words(self, state: CountingState) -> bits.Words:
+        return bits.pack(state.total + jnp.arange(1, 4, dtype=jnp.uint32) <= TARGET)
 
     def player(self, state: CountingState) -> Array:
         return (state.moves % 3 == 2).astype(jnp.int32)
@@ -99,11 +102,12 @@ class Guess:
         hidden_information=True,
     )
 
-    def init(self, key: Array) -> GuessState:
+    def init(self, key: Key) -> GuessState:
         del key  # the start is constant
         return GuessState(jnp.uint32(0))
 
-    def step(self, state: GuessState, action: Array) -> Step[GuessState]:
+    def step(self, state: GuessState, action: Array, key: Key) -> Step[GuessState]:
+        del key
         second = self.player(state) == 1
         chosen = action.astype(jnp.uint32)
         right = jnp.where((state.word >> 2) == chosen, 1.0, -1.0)
@@ -116,16 +120,16 @@ class Guess:
         laid = (state.word & 3) > 0
         return jnp.stack([laid, laid & (player == 0) & (state.word >> 2 == 1)]).astype(jnp.float32)
 
-    def legal_actions(self, state: GuessState) -> Array:
-        return jnp.stack([state.word == state.word] * 2)
+    def legal_words(self, state: GuessState) -> bits.Words:
+        return ((state.word | 0b11) & 0b11,)
 
     def player(self, state: GuessState) -> Array:
         return (state.word & 1).astype(jnp.int32)
 
-    def redeal(self, state: GuessState, player: Array, key: Array) -> GuessState:
+    def redeal(self, state: GuessState, player: Array, key: Key) -> GuessState:
         """Turns the coin at random where player 1 cannot see it."""
         unseen = ((state.word & 3) > 0) & (player == 1)
-        coin = jax.random.bits(key, (), jnp.uint32) & 1
+        coin = key[0] & 1
         return GuessState(jnp.where(unseen, (state.word & 3) | (coin << 2), state.word))
 
     def symmetries(self) -> Sequence[Symmetry[GuessState]]:
@@ -144,3 +148,85 @@ class Guess:
 
     def text(self, state: GuessState) -> str:
         return f"{int(state.word) & 3} moves made"
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class RaceState:
+    """Points of the two players in bits 0-7 and 8-15, whose turn in bit 16."""
+
+    word: Array  # u32[]
+
+
+class DiceRace:
+    """Players take turns to roll: action 0 moves on by the die, action 1 by one more with a die of five. 20 wins.
+
+    Player 1 starts with up to three points, so that starts differ.
+    """
+
+    spec = GameSpec(
+        env_id="dice_race",
+        version="1.0.0",
+        num_players=2,
+        num_actions=2,
+        observation_shape=(3,),
+        max_steps=0,
+        state_bytes=16,
+        num_chance_outcomes=6,
+        stochastic=True,
+    )
+
+    def init(self, key: Key) -> RaceState:
+        return self.start(keys.below(key[0], 4).astype(jnp.int32))
+
+    def start_outcomes(self) -> Array:
+        return jnp.full((4,), 0.25)
+
+    def start(self, outcome: Array) -> RaceState:
+        return RaceState(outcome.astype(jnp.uint32) << 8)
+
+    def step(self, state: RaceState, action: Array, key: Key) -> Step[RaceState]:
+        sides = 6 - action.astype(jnp.uint32)
+        return self.apply_chance(self.afterstate(state, action), keys.below(key[0], sides).astype(jnp.int32))
+
+    def afterstate(self, state: RaceState, action: Array) -> RaceState:
+        """The action waits in bit 17 for the die."""
+        return RaceState(state.word | (action.astype(jnp.uint32) << 17))
+
+    def chance_outcomes(self, after: RaceState) -> Array:
+        sides = 6 - (after.word >> 17)
+        return jnp.where(jnp.arange(6, dtype=jnp.uint32) < sides, 1 / sides.astype(jnp.float32), 0.0)
+
+    def apply_chance(self, after: RaceState, outcome: Array) -> Step[RaceState]:
+        second = (after.word >> 16) & 1
+        word = (after.word & 0x1FFFF) + ((outcome.astype(jnp.uint32) + 1 + (after.word >> 17)) << (8 * second))
+        won = ((word >> (8 * second)) & 255) >= 20
+        gain = jnp.where(won, jnp.where(second == 0, 1.0, -1.0), 0.0)
+        return Step(RaceState(word ^ (1 << 16)), jnp.stack([gain, 0.0 - gain]), won)
+
+    def observe(self, state: RaceState, player: Array) -> Array:
+        mine = self.player(state) == player
+        return jnp.stack([state.word & 255, (state.word >> 8) & 255, mine.astype(jnp.uint32)]).astype(jnp.float32)
+
+    def legal_words(self, state: RaceState) -> bits.Words:
+        return ((state.word | 0b11) & 0b11,)
+
+    def player(self, state: RaceState) -> Array:
+        return ((state.word >> 16) & 1).astype(jnp.int32)
+
+    def symmetries(self) -> Sequence[Symmetry[RaceState]]:
+        return []
+
+    def action_label(self, action: int) -> str:
+        return ("plain", "sure")[action]
+
+    def parse_action(self, text: str) -> int:
+        if text not in ("plain", "sure"):
+            raise ValueError(f"{text!r} is no move; write plain or sure")
+        return ("plain", "sure").index(text)
+
+    def draw(self, state: RaceState) -> str:
+        return '<svg xmlns="http://www.w3.org/2000/svg"><g data-action="0"/><g data-action="1"/></svg>'
+
+    def text(self, state: RaceState) -> str:
+        return f"{int(state.word) & 255} to {(int(state.word) >> 8) & 255}"

@@ -8,7 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
+from cartridge.engine import bits
 from cartridge.engine.game import Step, Symmetry
+from cartridge.engine.keys import Key
 from cartridge.engine.spec import GameSpec
 from cartridge.engine.transition import EngineState
 from jax import Array
@@ -49,11 +51,12 @@ class Race(_Bare):
     spec = GameSpec("race", "1.0.0", 2, _MOST, (1, 1, 2), max_steps=0, state_bytes=8)
     start = 9
 
-    def init(self, key: Array) -> WordState:
+    def init(self, key: Key) -> WordState:
         del key
         return WordState(jnp.uint32(self.start))
 
-    def step(self, state: WordState, action: Array) -> Step[WordState]:
+    def step(self, state: WordState, action: Array, key: Key) -> Step[WordState]:
+        del key
         left = (state.word & 255) - (action.astype(jnp.uint32) + 1)
         mover = state.word >> 8
         following = jnp.where(action == _MOST - 1, mover, 1 - mover)
@@ -65,8 +68,8 @@ class Race(_Bare):
         mine = self.player(state) == player
         return jnp.stack([state.word & 255, mine.astype(jnp.uint32)]).astype(jnp.float32).reshape(1, 1, 2)
 
-    def legal_actions(self, state: WordState) -> Array:
-        return jnp.arange(_MOST, dtype=jnp.uint32) < (state.word & 255)
+    def legal_words(self, state: WordState) -> bits.Words:
+        return bits.pack(jnp.arange(_MOST, dtype=jnp.uint32) < (state.word & 255))
 
     def player(self, state: WordState) -> Array:
         return (state.word >> 8).astype(jnp.int32)
@@ -77,11 +80,12 @@ class Climb(_Bare):
 
     spec = GameSpec("climb", "1.0.0", 1, 2, (1, 1, 1), max_steps=0, state_bytes=8)
 
-    def init(self, key: Array) -> WordState:
+    def init(self, key: Key) -> WordState:
         del key
         return WordState(jnp.uint32(0))
 
-    def step(self, state: WordState, action: Array) -> Step[WordState]:
+    def step(self, state: WordState, action: Array, key: Key) -> Step[WordState]:
+        del key
         height = state.word + 1
         top = (action == 1) & (height == 3)
         reward = jnp.where(action == 0, 0.1, jnp.where(top, 1.0, 0.0))
@@ -91,9 +95,9 @@ class Climb(_Bare):
         del player
         return state.word.astype(jnp.float32).reshape(1, 1, 1)
 
-    def legal_actions(self, state: WordState) -> Array:
+    def legal_words(self, state: WordState) -> bits.Words:
         del state
-        return jnp.ones((2,), bool)
+        return (jnp.uint32(0b11),)
 
     def player(self, state: WordState) -> Array:
         del state

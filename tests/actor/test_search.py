@@ -193,7 +193,7 @@ def random_play(line: list[int]) -> float:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"stochastic": True}, "chance"), ({"hidden_information": True}, "hidden"), ({"num_players": 3}, "players")],
+    [({"stochastic": True}, "chance"), ({"hidden_information": True}, "hides"), ({"num_players": 3}, "players")],
 )
 def test_refuses_what_it_would_get_wrong(change: dict[str, Any], message: str) -> None:
     game = TicTacToe()

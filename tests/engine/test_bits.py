@@ -1,4 +1,4 @@
-"""Arithmetic on words against the same in plain Python and NumPy, on both sides of the unrolled size."""
+"""Arithmetic on words against the same in plain Python and NumPy, with sets of one word and of several."""
 
 import jax
 import jax.numpy as jnp
@@ -21,24 +21,39 @@ def test_to_planes_reads_the_named_bits() -> None:
     assert planes.tolist() == [(int(words[word]) >> bit) & 1 for word, bit in positions]
 
 
-@pytest.mark.parametrize("size", [7, 32, 33, 200])
-def test_masks(size: int) -> None:
-    mask = np.random.default_rng(size).random(size) < 0.3
-    mask[0], mask[-1] = False, True
-    chosen = np.flatnonzero(mask)
-    masked = jnp.asarray(mask)
-    assert int(bits.count(masked)) == len(chosen)
-    ranks = jnp.arange(len(chosen), dtype=jnp.int32)
-    assert jax.vmap(lambda rank: bits.nth_set(masked, rank))(ranks).tolist() == chosen.tolist()
-    actions = jnp.arange(-2, size + 2, dtype=jnp.int32)
-    assert jax.vmap(lambda action: bits.is_set(masked, action))(actions).tolist() == [False, False, *mask, False, False]
+@pytest.mark.parametrize("size", [1, 7, 32, 33, 64, 200])
+def test_sets(size: int) -> None:
+    random = np.random.default_rng(size)
+    for density in (0.05, 0.5, 1.0):
+        mask = random.random(size) < density
+        mask[-1] = True
+        chosen = np.flatnonzero(mask)
+        words = bits.pack(jnp.asarray(mask))
+        assert [int(word) for word in words] == [
+            int.from_bytes(np.packbits(mask[start : start + 32], bitorder="little").tobytes(), "little")
+            for start in range(0, size, 32)
+        ]
+        assert bits.unpack(words, size).tolist() == mask.tolist()
+        assert int(bits.count(words)) == len(chosen)
+        ranks = jnp.arange(len(chosen), dtype=jnp.uint32)
+        assert jax.vmap(lambda rank, words=words: bits.nth_set(words, rank))(ranks).tolist() == chosen.tolist()
+        numbers = [*range(-2, size + 70), -(2**31), 2**31 - 1]
+        found = jax.vmap(lambda number, words=words: bits.is_set(words, number))(jnp.asarray(numbers, jnp.int32))
+        assert found.tolist() == [number in chosen for number in numbers]
+
+
+@pytest.mark.parametrize("size", [1, 9, 32, 40, 64])
+def test_full_sets(size: int) -> None:
+    words = tuple(jnp.asarray(word) for word in bits.full(size))
+    assert bits.unpack(words, size).all()
+    assert int(bits.count(words)) == size
 
 
 @pytest.mark.parametrize("size", [9, 40])
-def test_random_legal_is_uniform(size: int) -> None:
+def test_random_member_is_uniform(size: int) -> None:
     mask = np.arange(size) % 3 == 1
-    words = jax.random.bits(jax.random.PRNGKey(0), (30_000,), jnp.uint32)
-    draws = np.asarray(jax.jit(jax.vmap(lambda word: bits.random_legal(jnp.asarray(mask), word)))(words))
+    random = jax.random.bits(jax.random.PRNGKey(0), (30_000,), jnp.uint32)
+    draws = np.asarray(jax.jit(jax.vmap(lambda word: bits.random_member(bits.pack(jnp.asarray(mask)), word)))(random))
     counts = np.bincount(draws, minlength=size)
     assert not counts[~mask].any()
     expected = 30_000 / mask.sum()

@@ -9,7 +9,7 @@ import pytest
 from cartridge.engine import bits
 from cartridge.engine.conformance import LAWS, ConformanceError, check_game
 from cartridge.engine.game import Step, Symmetry
-from cartridge.games.tictactoe import TicTacToe, TicTacToeState
+from cartridge.games.tictactoe import TicTacToe
 from jax.core import Tracer
 
 
@@ -17,6 +17,7 @@ def test_small_games_pass(small_games: ModuleType) -> None:
     check_game(small_games.Counting(), num_games=8, num_states=16)
     check_game(small_games.Counting(max_steps=4), num_games=8, num_states=16, laws=["ending", "absorption"])
     check_game(small_games.Guess(), num_games=8, num_states=16)
+    check_game(small_games.DiceRace(), num_games=8, num_states=16)
 
 
 class WrongBytes(TicTacToe):
@@ -24,17 +25,24 @@ class WrongBytes(TicTacToe):
 
 
 class WrongMask(TicTacToe):
-    def legal_actions(self, state: Any) -> Any:
-        return super().legal_actions(state).astype(jnp.int32)
+    def legal_words(self, state: Any) -> Any:
+        return bits.unpack(super().legal_words(state), 9)
+
+
+class Overfull(TicTacToe):
+    def legal_words(self, state: Any) -> Any:
+        (legal,) = super().legal_words(state)
+        return (legal | (1 << 9),)
 
 
 class NoMoves(TicTacToe):
-    def legal_actions(self, state: Any) -> Any:
-        return super().legal_actions(state) & (bits.popcount(state.marks) < 4)
+    def legal_words(self, state: Any) -> Any:
+        (legal,) = super().legal_words(state)
+        return (jnp.where(bits.popcount(state.marks) < 4, legal, jnp.uint32(0)),)
 
 
 class Endless(TicTacToe):
-    def step(self, state: Any, action: Any) -> Any:
+    def step(self, state: Any, action: Any, key: Any) -> Any:
         return Step(state, jnp.zeros(2), jnp.zeros((), bool))
 
 
@@ -44,20 +52,15 @@ class SameMover(TicTacToe):
 
 
 class Generous(TicTacToe):
-    def step(self, state: Any, action: Any) -> Any:
-        step = super().step(state, action)
+    def step(self, state: Any, action: Any, key: Any) -> Any:
+        step = super().step(state, action, key)
         return dataclasses.replace(step, reward=step.reward + 0.5)
 
 
 class Rich(TicTacToe):
-    def step(self, state: Any, action: Any) -> Any:
-        step = super().step(state, action)
+    def step(self, state: Any, action: Any, key: Any) -> Any:
+        step = super().step(state, action, key)
         return dataclasses.replace(step, reward=step.reward * 2)
-
-
-class KeyedStart(TicTacToe):
-    def init(self, key: Any) -> Any:
-        return TicTacToeState(jnp.uint32(1) << (key[1] % 9))
 
 
 class Skewed(TicTacToe):
@@ -105,9 +108,9 @@ class Scrawl(TicTacToe):
 class Eager(TicTacToe):
     """Answers otherwise when it can see values, as code that branches in Python does."""
 
-    def legal_actions(self, state: Any) -> Any:
-        legal = super().legal_actions(state)
-        return legal if isinstance(state.marks, Tracer) else ~legal
+    def legal_words(self, state: Any) -> Any:
+        (legal,) = super().legal_words(state)
+        return (legal if isinstance(state.marks, Tracer) else legal & 1,)
 
 
 class Neighbourly(TicTacToe):
@@ -120,13 +123,13 @@ class Neighbourly(TicTacToe):
 
 CASES = [
     (WrongBytes, "the spec", "state_bytes is 4, but the words and the meta word take 8"),
-    (WrongMask, "the spec", r"legal_actions is int32 of shape \(9,\), expected bool of \(9,\)"),
+    (WrongMask, "the spec", r"legal_words is .*shape=\(9,\).*, expected a tuple of 1 uint32 scalars"),
+    (Overfull, "legal actions", "a bit is set beyond the last action"),
     (Endless, "ending", "8 of 8 random games go on after 40 moves"),
     (NoMoves, "legal actions", "a live state has no legal action"),
     (SameMover, "turns", "the turn does not go to the next player"),
     (Generous, "rewards", "do not sum to zero"),
     (Rich, "rewards", "a game paid 2.0 in all"),
-    (KeyedStart, "determinism", "does not say stochastic"),
     (Skewed, "symmetry", "legal actions do not follow the state"),
     (Unfaithful, "symmetry", "legal actions do not follow|do not commute"),
     (Collapsed, "symmetry", "are no permutation"),

@@ -185,9 +185,9 @@ def test_the_step_is_traced_once() -> None:
     class Traced(Connect4):
         traces = 0
 
-        def step(self, state: Any, action: Any) -> Any:
+        def step(self, state: Any, action: Any, key: Any) -> Any:
             Traced.traces += 1
-            return super().step(state, action)
+            return super().step(state, action, key)
 
     game = Traced()
     env = VectorEnv(game, 4, output="numpy")

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cartridge.engine import bits
+from cartridge.engine.keys import zero_key
 from cartridge.games.connect4 import COLUMNS, ROWS, Connect4, Connect4State, _has_four, _place
 
 GAME = Connect4()
@@ -25,8 +27,8 @@ def words_of(cells: Any) -> tuple[int, int]:
 def played(columns: str) -> Any:
     """The step after discs in `columns`, written from 1 as people do."""
     moves = [jnp.int32(GAME.parse_action(column)) for column in columns]
-    first = GAME.step(GAME.init(jnp.zeros((2,), jnp.uint32)), moves[0])
-    return functools.reduce(lambda step, move: GAME.step(step.state, move), moves[1:], first)
+    first = GAME.step(GAME.init(zero_key()), moves[0], zero_key())
+    return functools.reduce(lambda step, move: GAME.step(step.state, move, zero_key()), moves[1:], first)
 
 
 def four_in_a_row(cells: set[tuple[int, int]]) -> bool:
@@ -70,7 +72,7 @@ def test_known_games(columns: str, reward: list[float], over: bool) -> None:
 
 def test_a_full_column_is_closed() -> None:
     state = played("111111").state
-    assert GAME.legal_actions(state).tolist() == [False, True, True, True, True, True, True]
+    assert bits.unpack(GAME.legal_words(state), 7).tolist() == [False, True, True, True, True, True, True]
 
 
 def test_text_and_picture() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import pytest
+from cartridge.engine.keys import zero_key
 from cartridge.games.tictactoe import TicTacToe
 
 GAME = TicTacToe()
@@ -13,8 +14,8 @@ GAME = TicTacToe()
 def played(labels: str) -> Any:
     """The step after the moves `labels`, such as "b2 a1"."""
     moves = [jnp.int32(GAME.parse_action(label)) for label in labels.split()]
-    first = GAME.step(GAME.init(jnp.zeros((2,), jnp.uint32)), moves[0])
-    return functools.reduce(lambda step, move: GAME.step(step.state, move), moves[1:], first)
+    first = GAME.step(GAME.init(zero_key()), moves[0], zero_key())
+    return functools.reduce(lambda step, move: GAME.step(step.state, move, zero_key()), moves[1:], first)
 
 
 @pytest.mark.parametrize(

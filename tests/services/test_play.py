@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from cartridge.actor.search import SearchResult
-from cartridge.engine.transition import EngineState
+from cartridge.engine.transition import EngineState, legal_actions
 from cartridge.games.tictactoe import TicTacToe
 from cartridge.services import play_command
 from cartridge.services.evaluation import EvaluationError
@@ -25,7 +25,7 @@ GAME = TicTacToe()
 def first_free(states: EngineState[Any], key: Array) -> SearchResult:
     """Takes the first free cell, and says so."""
     del key
-    legal = jax.vmap(GAME.legal_actions)(states.game)
+    legal = jax.vmap(lambda state: legal_actions(GAME, state))(states)
     action = jnp.argmax(legal, axis=1).astype(jnp.int32)
     return SearchResult(action, jax.nn.one_hot(action, 9), jnp.full((1,), 0.5), jnp.zeros((1,)))
 
