@@ -1,6 +1,7 @@
 """The folder of one run: where everything lies, and what is true of it at any moment.
 
-    run.json  metrics.jsonl  eval.jsonl  tensorboard/  weights/<version>/  weights/latest.json  checkpoints/<iteration>/
+    run.json  metrics.jsonl  eval.jsonl  tensorboard/  weights/<version>/  weights/latest.json
+    checkpoints/<iteration>/  games/<version>.json
 """
 
 import dataclasses
@@ -66,6 +67,11 @@ class RunDirectory:
         return self.root / "eval.jsonl"
 
     @property
+    def games(self) -> Path:
+        """One episode per evaluation, named by the weights version that played it; see `episodes`."""
+        return self.root / "games"
+
+    @property
     def tensorboard(self) -> Path:
         """Event files for `tensorboard --logdir`."""
         return self.root / "tensorboard"
@@ -112,7 +118,13 @@ class RunDirectory:
         raise RunError(f"{self.root} has no usable weights yet; train it longer: cartridge train --resume {self.root}")
 
     def forget_versions_after(self, last: int) -> None:
-        """Drops versions newer than `last`, which a resumed run will make again; the pointer never leads nowhere."""
+        """Drops versions newer than `last` and their games, which a resumed run will make again.
+
+        The pointer never leads nowhere.
+        """
+        for episode in self.games.glob("*.json"):
+            if episode.stem.isdigit() and int(episode.stem) > last:
+                episode.unlink()
         newer = [version for version in self.versions() if version > last]
         if not newer:
             return

@@ -1,4 +1,4 @@
-"""Where a run's numbers go: metrics.jsonl, eval.jsonl and TensorBoard. A full disk costs records, never the run."""
+"""Where a run's records go: JSON lines, games and TensorBoard. A full disk costs records, never the run."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -34,6 +34,11 @@ class Tracker:
         for name in ("raw", "search"):
             for group, rates in record.get(name, {}).items():
                 self._guard(lambda n=name, g=group, r=rates: self._scalar(f"strength/{n}_error/{g}", r["error"], step))
+
+    def episode(self, record: Mapping[str, Any]) -> None:
+        """Writes a record of `episodes` to games/."""
+        path = self._directory.games / f"{record['weights_version']}.json"
+        self._guard(lambda: store.write_json(path, dict(record)))
 
     def close(self) -> None:
         """Flushes TensorBoard."""

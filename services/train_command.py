@@ -10,6 +10,8 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
+from ..actor.search import require_searchable
+from ..engine.spec import SpecError
 from ..registry import make_game
 from . import config, report, training
 from .console import RunView
@@ -65,7 +67,11 @@ def run(args: argparse.Namespace) -> int:
 def _created(args: argparse.Namespace) -> RunDirectory:
     if not args.game:
         raise config.ConfigError("which game? name one, such as connect4, or continue a run with --resume DIR")
-    make_game(args.game)  # an unknown game is refused before anything else is looked at
+    spec = make_game(args.game).spec  # an unknown game is refused before anything else is looked at
+    try:
+        require_searchable(spec)
+    except SpecError as error:
+        raise config.ConfigError(f"alphazero does not fit: {error}; there is no other algorithm yet") from error
     settings = config.build(
         args.game,
         args.algo,

@@ -19,7 +19,8 @@ from ..registry import make_game
 from . import checkout, checkpoint, config, store
 from .config import TrainConfig
 from .console import RunView
-from .evaluation import PositionCheck
+from .episodes import SelfGame
+from .evaluation import PositionCheck, evaluation_search
 from .positions import Positions, builtin_positions, read_positions
 from .run_directory import RunDirectory
 from .tracking import Tracker
@@ -45,6 +46,11 @@ class Run:
         directory.forget_versions_after(self.trainer.version)
         self.tracker = Tracker(directory, resumed_at=saved.step if saved else 0)
         self._check = self._solver_check()
+        self._self_game = SelfGame(
+            self.game,
+            self.trainer.network,
+            evaluation_search(self.config.search, self.config.run.eval_simulations),
+        )
         self._evaluation: dict[str, Any] | None = None
         self._saved_at = self._evaluated_at = self.trainer.counters.seconds
 
@@ -73,11 +79,15 @@ class Run:
             self.view.say(f"cannot save: {error}; training goes on, the last saved state is kept")
 
     def evaluate(self) -> dict[str, Any] | None:
-        """Measures the newest weights on solved positions and records it, once; None where the game has none."""
-        if self._check is None:
-            return None
+        """Measures the newest weights on solved positions and records it, once, and a game they play.
+
+        None where the game has no solved positions.
+        """
         counters = self.trainer.counters
         self._evaluated_at = counters.seconds
+        self._write_game()
+        if self._check is None:
+            return None
         if self._evaluation is not None and self._evaluation["version"] == self.trainer.version:
             return self._evaluation
         record = self._evaluation = {
@@ -91,6 +101,12 @@ class Run:
         self.tracker.evaluation(record)
         self.view.strength(record)
         return record
+
+    def _write_game(self) -> None:
+        """How the newest weights play against themselves, unless it has been written."""
+        version = self.trainer.version
+        if not (self.directory.games / f"{version}.json").exists():
+            self.tracker.episode(self._self_game.play(self.trainer.params).to_json(self.game, version))
 
     def _solver_check(self) -> PositionCheck | None:
         path = builtin_positions(self.game.spec.env_id)

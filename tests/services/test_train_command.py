@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from cartridge.games.tictactoe import TicTacToe
+from cartridge.services.episodes import replay
 
 
 def hash_of(run: Path) -> str:
@@ -24,6 +26,10 @@ def test_trains_reports_and_reproduces(cartridge, tiny_flags, tmp_path) -> None:
     report = json.loads((tmp_path / "a" / "report.json").read_text())
     assert report["result"]["search"]["mean"]["positions"] == 4520
 
+    version = report["result"]["version"]
+    game = json.loads((tmp_path / "a" / "games" / f"{version}.json").read_text())
+    assert replay(TicTacToe(), game)[-1].over
+
     second = cartridge("train", "tictactoe", *tiny_flags, "--seed", 3, "--run-dir", tmp_path / "b")
     assert second.returncode == 0, second.stderr
     assert hash_of(tmp_path / "a") == hash_of(tmp_path / "b")
@@ -34,6 +40,7 @@ def test_trains_reports_and_reproduces(cartridge, tiny_flags, tmp_path) -> None:
 
     longer = cartridge("train", "--resume", tmp_path / "a", "--updates", 20)
     assert longer.returncode == 0, longer.stderr
+    assert len(list((tmp_path / "a" / "games").iterdir())) == 2
     iterations = iterations_of(tmp_path / "a")
     assert iterations == sorted(set(iterations))
 
@@ -86,6 +93,8 @@ def test_a_full_disk_keeps_the_run_going(command, environment, tiny_flags, tmp_p
     [
         (["train", "conect4"], "did you mean connect4"),
         (["train"], "which game?"),
+        (["train", "kuhn_poker"], "alphazero does not fit: kuhn_poker hides information from its players"),
+        (["play", "leduc_poker"], "leduc_poker hides information from its players"),
         (["train", "connect4", "--algo", "alphazeo"], "did you mean alphazero"),
         (["train", "connect4", "--minuts", "3"], "did you mean --minutes"),
         (["train", "connect4", "--search.num-simulations", "0"], "search.num_simulations is 0, expected 1 to 10000"),
