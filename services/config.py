@@ -44,7 +44,8 @@ class ReplayConfig:
 class RunConfig:
     """When to stop and what to do on the way. Exactly one of `minutes` and `updates` ends the run; 0 means unset.
 
-    `overlap` lets the learner work while the next games are played, on the same fixed schedule.
+    `overlap` lets the learner work while the next games are played, on the same fixed schedule. `check_border` makes
+    sure, at some cost, that the learner never writes into a batch that JAX lent it.
     """
 
     seed: int = 0
@@ -54,6 +55,7 @@ class RunConfig:
     checkpoint_minutes: float = 2.0
     eval_simulations: int = 64
     overlap: Literal["auto", "on", "off"] = "auto"
+    check_border: Literal["off", "on"] = "off"
 
 
 @dataclasses.dataclass(frozen=True)

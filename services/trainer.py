@@ -115,7 +115,10 @@ class Trainer:
         if not self.overlap:
             jax.block_until_ready(games)
             clock.lap("selfplay")
-        learned = self._learn(sampled) if sampled is not None else {}
+        learned: Metrics = {}
+        if sampled is not None:
+            with border.unwritten(sampled[1], check=self.config.run.check_border == "on"):
+                learned = self._learn(sampled)
         clock.lap("learn")
         jax.block_until_ready(games)
         clock.lap("wait" if self.overlap else "selfplay")

@@ -1,7 +1,10 @@
 """The trainer's schedule: reproducible from its seed, the same with and without overlap, exactly resumable."""
 
 import pytest
+import torch
 from cartridge import make_game
+from cartridge.engine.border import BorderError
+from cartridge.learner.learner import Batch
 from cartridge.services import checkpoint, config
 from cartridge.services.trainer import Metrics, Trainer
 
@@ -63,6 +66,20 @@ def test_metrics_tell_the_schedule(tiny_settings) -> None:
     assert learned[-1]["replay_ratio"] <= tiny_settings["replay"]["samples_per_move"]
     for name in ("seconds_sample", "seconds_selfplay", "seconds_learn", "sample_age", "gradient_norm", "learning_rate"):
         assert name in learned[-1]
+
+
+def test_a_learner_that_writes_into_a_lent_batch_is_found_out_when_asked_for(tiny_settings) -> None:
+    finish(build(tiny_settings, check_border="on"))  # the real learner does not
+    trainer = build(tiny_settings, check_border="on")
+    honest = trainer.learner.update
+
+    def careless(batch: Batch, progress: float) -> dict[str, torch.Tensor]:
+        batch.observation.zero_()
+        return honest(batch, progress)
+
+    trainer.learner.update = careless
+    with pytest.raises(BorderError, match=r"torch wrote into .*observation"):
+        finish(trainer)
 
 
 def test_nothing_is_learned_from_the_empty_window(tiny_settings) -> None:
