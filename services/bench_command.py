@@ -15,6 +15,8 @@ from ..bench.table import short
 from ..registry import list_games, make_game
 from . import store
 
+_WIDTH = 120  # characters of the table in a file or pipe
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
@@ -32,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     games = args.game or list_games()
     for game in games:
         make_game(game)  # an unknown one is refused before the first long wait
-    notices, console = Console(stderr=True), Console(file=sys.stdout)
+    notices = Console(stderr=True)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH)
     results: list[rows.Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
     with Progress(*columns, console=notices, transient=True) as bar:
