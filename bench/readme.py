@@ -6,6 +6,7 @@ replaces what stands between the two marks in README.md and draws docs/images/.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,10 @@ def results_text() -> str:
     strength = [json.loads(path.read_text()) for path in sorted((RESULTS / "strength").glob("*.json"))]
     evaluations = [report for report in strength if report.get("schema", "").startswith("cartridge.evaluation/")]
     matches = [report for report in strength if "opponent" in report]
-    parts = ["## Results\n", _speed(), *[_strength(report) for report in evaluations], *[_match(m) for m in matches]]
+    by_game: dict[str, list[dict[str, Any]]] = {}
+    for report in evaluations:
+        by_game.setdefault(report["game"]["env_id"], []).append(report)
+    parts = ["## Results\n", _speed(), *map(_strength, by_game.values()), *map(_match, matches)]
     return "\n".join(parts) + "\n"
 
 
@@ -77,24 +81,27 @@ def _speed() -> str:
     )
 
 
-def _strength(report: dict[str, Any]) -> str:
-    """One evaluation of one run as a paragraph and a table."""
-    training, search, positions = report["training"], report["search"], report["positions"]
+def _strength(reports: Sequence[dict[str, Any]]) -> str:
+    """Evaluations of one game, each of another seed, as a paragraph and a table that shows the worst seed."""
+    training, search, positions = (reports[0][part] for part in ("training", "search", "positions"))
+    seeds = ", ".join(str(report["training"]["seed"]) for report in reports)
+    moves = max(report["training"]["moves"] for report in reports)
     kinds = [kind for kind in _KINDS if kind in positions]
-    sets = list(positions["raw"])
+    several = len(reports) > 1
+    which = f"the worst of seeds {seeds} is shown" if several else f"seed {seeds}"
     lines = [
-        f"**{report['game']['env_id']}** after {training['seconds'] / 60:.1f} minutes of training on "
-        f"{training['host']['cpu']}, {training['host']['cores']} cores ({training['moves']:,} moves, seed "
-        f"{training['seed']}): share of {positions['count']:,} solved positions in which the move gives away value. "
+        f"**{reports[0]['game']['env_id']}** after {training['seconds'] / 60:.1f} minutes of training on "
+        f"{training['host']['cpu']}, {training['host']['cores']} cores ({'at most ' if several else ''}{moves:,} "
+        f"moves; {which}): share of {positions['count']:,} solved positions in which the move gives away value. "
         f"Search has {search['num_simulations']} simulations, {search['lookahead']} plies of lookahead in each and "
         f"{search['networks_per_leaf']} network evaluations per leaf (views of the board are averaged).\n",
         f"| positions | {' | '.join(_KINDS[kind] for kind in kinds)} |",
         f"|---|{'---:|' * len(kinds)}",
     ]
-    for name in sets:
+    for name in positions["raw"]:
         shown = f"**{name}**" if name == "mean" else name
-        errors = [f"{positions[kind][name]['error']:.2f} %" for kind in kinds]
-        lines.append(f"| {shown} | {' | '.join(errors)} |")
+        worst = [max(report["positions"][kind][name]["error"] for report in reports) for kind in kinds]
+        lines.append(f"| {shown} | {' | '.join(f'{error:.2f} %' for error in worst)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,7 @@ def test_built_in_games_are_listed_and_made() -> None:
 def test_a_wrong_name_brings_the_nearest() -> None:
     with pytest.raises(UnknownGameError, match="no game 'conect4': did you mean connect4"):
         cartridge.make_game("conect4")
-    with pytest.raises(UnknownGameError, match="there are connect4, tictactoe"):
+    with pytest.raises(UnknownGameError, match=r"there are .*connect4, .*tictactoe"):
         cartridge.make_game("qqq")
 
 
