@@ -2,5 +2,6 @@
 
 BUILT_IN = {
     "connect4": "connect4:Connect4",
+    "othello": "othello:Othello",
     "tictactoe": "tictactoe:TicTacToe",
 }

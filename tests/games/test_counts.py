@@ -2,6 +2,7 @@
 
 Tic-tac-toe: 5,478 reachable positions, 958 of them final, and 255,168 games (Henry Bottomley, 2001; also MathWorld).
 Connect Four: positions after n moves, OEIS A212693 (John Tromp).
+Othello: lines of n moves, a pass being one (Aart Bik, "Perft for Reversi", 2009).
 """
 
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from cartridge.engine.transition import EngineState, start, transition
+import pytest
+from cartridge.engine.keys import zero_key
+from cartridge.engine.transition import EngineState, legal_actions, start, transition
 from cartridge.games.connect4 import Connect4
+from cartridge.games.othello import Othello
 from cartridge.games.tictactoe import TicTacToe
 
 CHUNK = 2048  # states expanded at once, padded, so that one compiled function serves every ply
@@ -28,7 +32,7 @@ def plies(game: Any, num_plies: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
         def one(state: Any) -> tuple[Any, Any]:
             states = jax.vmap(lambda action: transition(game, state, action).state)(jnp.arange(num_actions))
-            return states, game.legal_actions(state.game)
+            return states, legal_actions(game, state)
 
         states, legal = jax.vmap(one)(jax.tree.unflatten(structure, words))
         return jax.tree.leaves(states), legal
@@ -72,7 +76,14 @@ def test_connect4_has_as_many_positions_as_published() -> None:
     assert found[7][0].any()
 
 
+@pytest.mark.parametrize("num_plies", [6, pytest.param(9, marks=pytest.mark.long)])
+def test_othello_has_as_many_lines_as_published(num_plies: int) -> None:
+    found = plies(Othello(), num_plies)
+    published = [1, 4, 12, 56, 244, 1_396, 8_200, 55_092, 390_216, 3_005_288]  # the first passes are at ply 9
+    assert [int(games.sum()) for _, games in found] == published[: num_plies + 1]
+
+
 def test_the_meta_word_is_the_last_leaf() -> None:
     """What `plies` takes for granted."""
-    state = EngineState(game=TicTacToe().init(jnp.zeros((2,), jnp.uint32)), meta=jnp.uint32(7))
+    state = EngineState(game=TicTacToe().init(zero_key()), meta=jnp.uint32(7))
     assert int(jax.tree.leaves(state)[-1]) == 7
