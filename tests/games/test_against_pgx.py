@@ -15,7 +15,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a package we do not own
     import pgx
 
-PGX_NAMES: dict[str, Any] = {"connect4": "connect_four", "tictactoe": "tic_tac_toe"}  # ordered alike
+PGX_NAMES: dict[str, Any] = {  # actions and planes are ordered alike
+    "connect4": "connect_four",
+    "hex:swap=1": "hex",
+    "tictactoe": "tic_tac_toe",
+}
 NUM_ENVS = 64
 
 
@@ -29,7 +33,7 @@ def test_every_move_of_random_games_agrees(env_id: str) -> None:
     first = their.current_player  # pgx draws which of its players begins: ours is player 0
     states, seen = jax.jit(lambda: batch.init(game, 0, NUM_ENVS))()
     step = jax.jit(functools.partial(batch.step, game, autoreset="disabled"))
-    draw = jax.jit(jax.vmap(bits.random_legal))
+    draw = jax.jit(jax.vmap(lambda legal, word: bits.random_member(bits.pack(legal), word)))
     key = jax.random.PRNGKey(1)
     while not states.over.all():
         live = ~np.asarray(states.over)
