@@ -2,6 +2,7 @@
 
 BUILT_IN = {
     "connect4": "connect4:Connect4",
+    "gomoku": "gomoku:Gomoku",
     "hex": "hex:Hex",
     "othello": "othello:Othello",
     "tictactoe": "tictactoe:TicTacToe",

@@ -7,21 +7,27 @@ import numpy as np
 import pyspiel
 import pytest
 
-OPEN_SPIEL_NAMES = {"connect4": "connect_four", "tictactoe": "tic_tac_toe"}  # actions are numbered alike
-NUM_ENVS = 32
+OPEN_SPIEL_NAMES = {  # actions are numbered alike
+    "connect4": "connect_four",
+    "gomoku": "gomoku",
+    "hex": "hex",
+    "othello": "othello",
+    "tictactoe": "tic_tac_toe",
+}
 
 
+@pytest.mark.parametrize("num_envs", [32, pytest.param(10_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("env_id", OPEN_SPIEL_NAMES)
-def test_every_move_of_random_games_agrees(env_id: str) -> None:
-    env = cartridge.make(env_id, NUM_ENVS, output="numpy", autoreset="disabled")
-    theirs: list[Any] = [pyspiel.load_game(OPEN_SPIEL_NAMES[env_id]).new_initial_state() for _ in range(NUM_ENVS)]
+def test_every_move_of_random_games_agrees(env_id: str, num_envs: int) -> None:
+    env = cartridge.make(env_id, num_envs, output="numpy", autoreset="disabled")
+    theirs: list[Any] = [pyspiel.load_game(OPEN_SPIEL_NAMES[env_id]).new_initial_state() for _ in range(num_envs)]
     random = np.random.default_rng(0)
     seen = env.reset()
-    over = np.zeros(NUM_ENVS, bool)
+    over = np.zeros(num_envs, bool)
     results = set()
     while not over.all():
         live = np.flatnonzero(~over)
-        actions = np.zeros(NUM_ENVS, np.int32)
+        actions = np.zeros(num_envs, np.int32)
         for row in live:
             assert np.flatnonzero(seen.legal_actions[row]).tolist() == theirs[row].legal_actions()
             assert seen.player[row] == theirs[row].current_player()
