@@ -2,6 +2,8 @@
 
 BUILT_IN = {
     "connect4": "connect4:Connect4",
+    "go19x19": "go:Go19x19",
+    "go9x9": "go:Go9x9",
     "gomoku": "gomoku:Gomoku",
     "hex": "hex:Hex",
     "othello": "othello:Othello",
