@@ -1,6 +1,7 @@
 """The table of built-in games. Values name the class, so that listing games loads none of them."""
 
 BUILT_IN = {
+    "breakthrough": "breakthrough:Breakthrough",
     "connect4": "connect4:Connect4",
     "go19x19": "go:Go19x19",
     "go9x9": "go:Go9x9",
