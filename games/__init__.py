@@ -2,6 +2,7 @@
 
 BUILT_IN = {
     "breakthrough": "breakthrough:Breakthrough",
+    "chess": "chess:Chess",
     "connect4": "connect4:Connect4",
     "go19x19": "go:Go19x19",
     "go9x9": "go:Go9x9",
