@@ -1,6 +1,7 @@
 """The table of built-in games. Values name the class, so that listing games loads none of them."""
 
 BUILT_IN = {
+    "2048": "twenty48:Twenty48",
     "breakthrough": "breakthrough:Breakthrough",
     "chess": "chess:Chess",
     "connect4": "connect4:Connect4",
