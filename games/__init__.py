@@ -9,6 +9,8 @@ BUILT_IN = {
     "go9x9": "go:Go9x9",
     "gomoku": "gomoku:Gomoku",
     "hex": "hex:Hex",
+    "kuhn_poker": "kuhn_poker:KuhnPoker",
+    "leduc_poker": "leduc_poker:LeducPoker",
     "othello": "othello:Othello",
     "tictactoe": "tictactoe:TicTacToe",
 }
