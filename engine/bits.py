@@ -117,7 +117,8 @@ def _halve(found: tuple[Array, Array, Array], width: Array | int) -> tuple[Array
     low = word & ((jnp.uint32(1) << width) - 1)
     before = popcount(low).astype(jnp.uint32)
     beyond = rank >= before
-    return jnp.where(beyond, place + width, place), jnp.where(beyond, rank - before, rank), jnp.where(beyond, word >> width, low)
+    place, rank = jnp.where(beyond, place + width, place), jnp.where(beyond, rank - before, rank)
+    return place, rank, jnp.where(beyond, word >> width, low)
 
 
 def _half(word: Array, number: Array, width: Array | int) -> Array:

@@ -17,6 +17,7 @@ from . import batch, bits, border
 from .batch import AUTORESET_MODES, Autoreset, TimeStep
 from .game import Game, State
 from .keys import seed_words
+from .placement import Device, Placement, placement, platform
 from .spec import GameSpec
 from .transition import EngineState
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 Output = Literal["jax", "numpy", "torch"]
 OUTPUTS: tuple[Output, ...] = get_args(Output)
-Device = Any  # a `jax.Device`, which JAX 0.10 does not show to type checkers
 
 _NAMED_ROWS = 5  # illegal rows an error spells out
 _INT32 = np.iinfo(np.int32)
@@ -47,7 +47,8 @@ class VectorEnv(Generic[State]):
         starts anew. "disabled": it stays over until `reset(mask=...)`; steps change nothing and pay nothing.
       output: what time steps hold. "jax": arrays, not waited for. "numpy": read-only arrays, views of JAX's memory on a
         CPU. "torch": tensors on the same device in JAX's memory; `clone()` before an in-place operation.
-      device: None for JAX's default, a platform ("cpu", "gpu"), one device of it ("gpu:1"), or a `jax.Device`.
+      device: None for JAX's default, a platform ("cpu", "gpu"), one device of it ("gpu:1"), a `jax.Device`, or "all":
+        the games are spread evenly over all local devices. A tensor lies on one device, so "torch" excludes "all".
       check_actions: raise `IllegalActionError` before a step with illegal actions, instead of ending those games. It
         waits for the device in every step: a tool for finding bugs.
 
@@ -69,16 +70,18 @@ class VectorEnv(Generic[State]):
             raise ValueError(f"num_envs is {num_envs}, expected at least 1")
         _require("autoreset", autoreset, AUTORESET_MODES)
         _require("output", output, OUTPUTS)
+        if output == "torch" and device == "all":
+            raise ValueError("output is 'torch', whose tensors lie on one device, but device='all' spreads the games")
         if output == "torch":
             border.share_device_memory()
         self._game = game
         self._num_envs = num_envs
         self._autoreset: Autoreset = autoreset
-        self._device = None if device is None else _device(device)
+        self._placement = placement(device, num_envs)
         self._check_actions = check_actions
         self._output = output
         self._flat = output != "jax"
-        self._convert: Callable[[TimeStep], TimeStep] = _converter(output, self._device, self.spec.observation_shape)
+        self._convert: Callable[[TimeStep], TimeStep] = _converter(output, self._placement, self.spec.observation_shape)
         self._state = self._start(seed)
         self._fresh = True  # nothing has been played since the games were started from a seed
 
@@ -110,7 +113,7 @@ class VectorEnv(Generic[State]):
             )
         # NumPy memory stays the caller's to write, so it is copied.
         arrays = jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else jnp.array(leaf, copy=True), state)
-        self._state = arrays if self._device is None else jax.device_put(arrays, self._device)
+        self._state = arrays if self._placement is None else jax.device_put(arrays, self._placement)
         self._fresh = False
         return self._seen()
 
@@ -149,7 +152,7 @@ class VectorEnv(Generic[State]):
 
     def _start(self, seed: int) -> EngineState[State]:
         states = _init(self._game, self._num_envs, seed_words(seed))
-        return states if self._device is None else jax.device_put(states, self._device)
+        return states if self._placement is None else jax.device_put(states, self._placement)
 
     def _seen(self) -> TimeStep:
         return self._convert(_look(self._game, self._autoreset, self._flat, self._state))
@@ -177,11 +180,12 @@ class VectorEnv(Generic[State]):
                 f"actions are {actions.dtype} of shape {actions.shape}, expected integers of shape ({self._num_envs},)"
             )
         if isinstance(actions, jax.Array):
-            return actions if self._device is None else jax.device_put(actions, self._device)
+            return actions if self._placement is None else jax.device_put(actions, self._placement)
         if actions.dtype.itemsize > 4:  # a number beyond 32 bits must stay illegal and not wrap round to a legal one
             actions = np.clip(actions, _INT32.min if actions.dtype.kind == "i" else 0, _INT32.max)
         # Always a copy: the step may still run when the caller fills the same memory with the next actions.
-        return np.array(actions, np.int32)
+        copied = np.array(actions, np.int32)
+        return copied if self._placement is None else jax.device_put(copied, self._placement)
 
     def _refuse_illegal(self, actions: "Array | np.ndarray") -> None:
         rows = np.flatnonzero(_illegal_rows(self._game, self._state, actions))
@@ -260,31 +264,15 @@ def _shaped(seen: TimeStep, shape: tuple[int, ...]) -> TimeStep:
     return dataclasses.replace(seen, observation=observation, final_observation=final)
 
 
-def _converter(output: Output, device: Device | None, shape: tuple[int, ...]) -> Callable[[TimeStep], TimeStep]:
+def _converter(output: Output, where: Placement | None, shape: tuple[int, ...]) -> Callable[[TimeStep], TimeStep]:
     """The function which makes a time step of JAX arrays one of what `output` names."""
     if output == "torch":
         return lambda seen: _shaped(border.to_torch(seen), shape)
     if output == "jax":
         return lambda seen: seen
-    platform = jax.default_backend() if device is None else device.platform
-    if platform == "cpu":
+    if platform(where) == "cpu":
         return lambda seen: _shaped(jax.tree.map(np.asarray, seen), shape)  # views
     return lambda seen: _shaped(jax.device_get(seen), shape)  # starts all copies before it waits for the first
-
-
-def _device(name: str | Device) -> Device:
-    """The device behind `gpu`, `gpu:1` or itself."""
-    if isinstance(name, jax.Device):
-        return name
-    accepted = "None for JAX's default, a platform such as 'cpu' or 'gpu', one device such as 'gpu:1', or a jax.Device"
-    if name == "all":
-        raise ValueError(f"device='all', one batch over several devices, is not available; give {accepted}")
-    platform, _, index = name.partition(":")
-    try:
-        return jax.devices(platform)[int(index or 0)]
-    except (RuntimeError, IndexError, ValueError) as error:
-        here = ", ".join(f"{device.platform}:{device.id}" for device in jax.devices())
-        raise ValueError(f"no device {name!r} (here: {here}); give {accepted}") from error
 
 
 def _require(setting: str, value: str, accepted: Sequence[str]) -> None:

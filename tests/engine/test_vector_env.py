@@ -155,7 +155,6 @@ def test_wrong_settings_say_what_is_accepted() -> None:
         ("num_envs", 0, "at least 1"),
         ("autoreset", "same", "same_step, next_step, disabled"),
         ("output", "tensor", "jax, numpy, torch"),
-        ("device", "all", "not available; give None"),
         ("device", "abacus", "here: cpu:0"),
         ("device", "cpu:99", "one device such as 'gpu:1'"),
     ]
