@@ -1,9 +1,9 @@
-"""`cartridge play`: a person against an agent in a terminal, with what the agent thinks laid open."""
+"""`cartridge play`: a person against an agent in a terminal, its thoughts laid open; or a game to watch."""
 
 import argparse
 import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,17 @@ from rich.console import Console
 from rich.table import Table
 
 from ..actor.evaluators import Evaluator, network_evaluator, playout_evaluator
-from ..actor.policies import playout_search
+from ..actor.policies import playout_search, random_policy
 from ..actor.search import SearchConfig, SearchResult, require_searchable, search
 from ..engine.game import Game
 from ..engine.spec import SpecError
 from ..engine.transition import EngineState, legal_actions, start, transition
 from ..registry import UnknownGameError, make_game
+from . import watch
 from .evaluation import Agent, EvaluationError, evaluation_search
 
 _PLAYOUT_SIMULATIONS = 500
+_PAUSE = 0.6  # seconds a move, when watching
 _BAR = 30  # characters of a policy bar
 _HELP = "a move, such as {example}; or: undo, hint, help, quit"
 
@@ -48,23 +50,37 @@ class Position:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
     parser.add_argument(
-        "run", metavar="RUN", help="the folder of a run, or a game id to play against plain tree search"
+        "run",
+        metavar="RUN",
+        help="the folder of a run, or a game id to play against plain tree search; to watch, also a run's games/*.json",
     )
     parser.add_argument("--version", type=int, metavar="V", help="which weights of the run (default: the newest)")
     parser.add_argument("--simulations", type=int, metavar="N", help="of the agent's search (default: as in the run)")
     parser.add_argument("--seat", choices=("first", "second", "random"), default="first", help="where you sit")
-    parser.add_argument("--seed", type=int, help="of the random seat and of plain tree search (default: drawn)")
+    parser.add_argument("--seed", type=int, help="of chance, the random seat and plain tree search (default: drawn)")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="watch instead: the agent of a run against itself, a recorded game, or any game played at random "
+        "(with --simulations: by tree search)",
+    )
+    parser.add_argument("--pause", type=float, default=_PAUSE, metavar="S", help=f"seconds a move (default: {_PAUSE})")
+    parser.add_argument("--save", type=Path, metavar="FILE.svg", help="with --watch: write the game as an animated SVG")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plays one game; 0 however it ends."""
+    """Plays or shows one game; 0 however it ends."""
     if args.simulations is not None and not 1 <= args.simulations <= 100_000:
         raise EvaluationError(f"--simulations is {args.simulations}, expected 1 to 100000")
+    if args.watch:
+        return _watch(args)
+    if args.save:
+        raise EvaluationError("--save needs --watch")
     thinker = _thinker(args)
     require_searchable(thinker.game.spec)
     if thinker.game.spec.num_players != 2:
         raise SpecError(f"{thinker.game.spec.env_id} is no game for two, which is all that can be played here")
-    seed = random.randrange(2**31) if args.seed is None else args.seed
+    seed = _seed(args)
     seat = random.Random(seed).randrange(2) if args.seat == "random" else ("first", "second").index(args.seat)
     console = Console(highlight=False)
     try:
@@ -178,19 +194,69 @@ class Sitting:
         return _HELP.format(example=self._game.action_label(legal[len(legal) // 2]))
 
 
+def _watch(args: argparse.Namespace) -> int:
+    if not 0 < args.pause <= 60:
+        raise EvaluationError(f"--pause is {args.pause:g}, expected more than 0 and at most 60 seconds")
+    if args.save and args.save.suffix != ".svg":
+        raise EvaluationError(f"--save {args.save}: the game is written as SVG, so name a file that ends in .svg")
+    console = Console(highlight=False)
+    game, frames = _to_watch(args)
+    seen = []
+    try:
+        seen = watch.show(game, frames, console, args.pause)
+    except KeyboardInterrupt:
+        console.print("left the game")
+        return 0
+    if args.save:
+        watch.save(game, seen, args.save, args.pause)
+        console.print(f"{len(seen) - 1} moves written to {args.save}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _to_watch(args: argparse.Namespace) -> tuple[Game[Any], Iterable[watch.Frame]]:
+    path = Path(args.run)
+    if path.suffix == ".json" and path.is_file():
+        return watch.recorded(path)
+    if args.simulations is None and not _is_folder_of_run(path):
+        game = _game(args.run)
+        act = jax.jit(random_policy(game))
+        return game, watch.played(game, lambda states, key: (act(states, key), None), _seed(args))
+    thinker = _thinker(args)
+    require_searchable(thinker.game.spec)
+
+    def choose(states: EngineState[Any], key: Array) -> tuple[Array, Array]:
+        found = thinker.think(states, key)
+        return found.action, found.value
+
+    return thinker.game, watch.played(thinker.game, choose, _seed(args))
+
+
+def _seed(args: argparse.Namespace) -> int:
+    return random.randrange(2**31) if args.seed is None else args.seed
+
+
+def _is_folder_of_run(path: Path) -> bool:
+    """A run, or at least a folder that is more likely meant than a game of that name."""
+    return (path / "run.json").is_file() or (path.is_dir() and path.name != str(path))
+
+
+def _game(name: str) -> Game[Any]:
+    try:
+        return make_game(name)
+    except UnknownGameError as error:
+        raise EvaluationError(f"{name!r} is neither the folder of a run nor a game: {error}") from error
+
+
 def _thinker(args: argparse.Namespace) -> Thinker:
     """The agent of a run, or plain tree search where a game is named."""
     path = Path(args.run)
-    if (path / "run.json").is_file() or (path.is_dir() and path.name != args.run):
+    if _is_folder_of_run(path):
         agent = Agent.load(path, args.version)
         config = evaluation_search(agent.config.search, args.simulations or agent.config.run.eval_simulations)
         evaluate = network_evaluator(agent.game, agent.network, agent.params, symmetrise=True)
         name = f"{path.resolve().name} (version {agent.manifest.version}, {config.num_simulations} simulations)"
         return _searching(name, agent.game, evaluate, config)
-    try:
-        game = make_game(args.run)
-    except UnknownGameError as error:
-        raise EvaluationError(f"{args.run!r} is neither the folder of a run nor a game: {error}") from error
+    game = _game(args.run)
     if args.version is not None:
         raise EvaluationError("--version needs the folder of a run; plain tree search has no weights")
     config = playout_search(args.simulations or _PLAYOUT_SIMULATIONS)
