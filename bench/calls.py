@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ..registry import make
-from . import peers, rows
+from . import gymnax_games, peers, pgx_games, rows
 from .compiled import bytes_per_game, versions
 from .envpool_calls import draw_legal
 
@@ -46,11 +46,13 @@ class CallLoop:
 
 
 def build(implementation: str, game: str, mode: str, batch: int, seed: int = 0) -> CallLoop:
-    """The loop of `cartridge`, `cartridge+torch` or `pgx`, as `bench.worker` asks for it."""
+    """The loop of `cartridge`, `cartridge+torch`, `pgx` or `gymnax`, as `bench.worker` asks for it."""
     del mode
     begun = time.perf_counter()
     if implementation == peers.PGX:
         loop, states, packages = _pgx(game, batch, seed)
+    elif implementation == peers.GYMNAX:
+        loop, states, packages = _gymnax(game, batch, seed)
     else:
         loop, states, packages = _ours(game, batch, seed, torch=implementation == OURS_TORCH)
     device = next(iter(jax.tree.leaves(states)[0].devices()))
@@ -77,20 +79,38 @@ def _pgx(game: str, batch: int, seed: int) -> tuple[CallLoop, Any, tuple[str, ..
     """pgx's `auto_reset`, compiled, and what a NumPy loop needs of it brought to the host."""
     from pgx.experimental import auto_reset
 
-    environment = peers.pgx_environment(game)
+    environment = pgx_games.pgx_environment(game)
     step = jax.jit(jax.vmap(auto_reset(environment.step, environment.init)))
     split = jax.jit(lambda key: tuple(jax.random.split(key, batch + 1)[index] for index in (0, slice(1, None))))
     key, keys = split(jax.random.PRNGKey(seed))
     states = jax.jit(jax.vmap(environment.init))(keys)
     first = states
 
-    def call(actions: np.ndarray) -> peers.PgxSeen:
+    def call(actions: np.ndarray) -> peers.Shown:
         nonlocal key, states
         key, keys = split(key)
         states = step(states, actions, keys)
-        return jax.tree.map(np.asarray, peers.pgx_seen(states))
+        return jax.tree.map(np.asarray, pgx_games.pgx_seen(states))
 
     return CallLoop(call, _shown, first.legal_action_mask, seed), first, ("jax", "jaxlib", "numpy", "pgx")
+
+
+def _gymnax(game: str, batch: int, seed: int) -> tuple[CallLoop, Any, tuple[str, ...]]:
+    """gymnax's `step`, compiled over the batch, and what a NumPy loop needs of it brought to the host."""
+    games = gymnax_games.GymnaxGames(peers.GYMNAX, game, batch)
+    step = jax.jit(games.play)
+    split = jax.jit(lambda key: tuple(jax.random.split(key, batch + 1)[index] for index in (0, slice(1, None))))
+    states, key = jax.jit(games.start, static_argnums=0)(seed)
+    first = states
+
+    def call(actions: np.ndarray) -> peers.Shown:
+        nonlocal key, states
+        key, keys = split(key)
+        states, shown = step(states, actions, keys)
+        return jax.tree.map(np.asarray, shown)
+
+    legal = np.ones((batch, games.num_actions), bool)
+    return CallLoop(call, _shown, legal, seed), first, ("jax", "jaxlib", "numpy", "gymnax")
 
 
 def _shown(seen: Any) -> Played:

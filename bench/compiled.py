@@ -5,7 +5,7 @@ implementations run through this loop; they differ in a `Games` object that know
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from ..engine import batch as engine
 from ..engine import bits
 from ..engine.transition import legal_words
 from ..registry import make_game
-from . import peers, rows
+from . import gymnax_games, peers, pgx_games, rows
 from .random_words import first_words, xorshift
 
 # Lets one CPU kernel write several results; without it XLA repeats the whole step for each word of the state. It is no
@@ -47,7 +47,7 @@ class Games(Protocol):
     """B games of one implementation with its random policy, both inside the compiled program."""
 
     @property
-    def packages(self) -> tuple[str, ...]:
+    def packages(self) -> Sequence[str]:
         """What to report the versions of."""
         ...
 
@@ -110,11 +110,13 @@ class CompiledLoop:
 
 
 def build(implementation: str, game: str, mode: str, batch: int, seed: int = 0) -> CompiledLoop:
-    """The loop of `cartridge` or of a variant of pgx, as `bench.worker` asks for it."""
+    """The loop of `cartridge` or of a variant of pgx or gymnax, as `bench.worker` asks for it."""
     if implementation == rows.OURS:
         games: Games = CartridgeGames(game, batch)
+    elif implementation in (peers.GYMNAX, peers.GYMNAX_OUR_SAMPLER):
+        games = gymnax_games.GymnaxGames(implementation, game, batch)
     else:
-        games = peers.pgx_games(implementation, game, batch)
+        games = pgx_games.pgx_games(implementation, game, batch)
     return CompiledLoop(games, batch, mode == "observe", seed)
 
 
@@ -123,7 +125,7 @@ def bytes_per_game(states: Any, batch: int) -> int:
     return sum(leaf.nbytes for leaf in jax.tree.leaves(states)) // batch
 
 
-def versions(packages: tuple[str, ...]) -> dict[str, str]:
+def versions(packages: Sequence[str]) -> dict[str, str]:
     """Ours, and those of the packages named."""
     return {rows.OURS: __version__, **{name: version(name) for name in packages}}
 

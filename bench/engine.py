@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
-from . import peers, rows
+from . import c_loop, peers, rows
+from .bandwidth import copy_bytes_per_second
 from .calls import OURS_TORCH
 from .compiled import SHARED_WORK
 from .worker import Worker, WorkerError, running
@@ -18,13 +19,15 @@ from .worker import Worker, WorkerError, running
 Mode = Literal["random", "observe", "api"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 BATCHES = {
-    "random": (4096, 16384, 65536, 262144),
+    "random": (1024, 4096, 16384, 65536, 262144),
     "observe": (1024, 4096, 16384, 65536),
     "api": (256, 1024, 4096, 16384),
 }
 MIN_REPEATS = 5
 _MAX_BYTES = 1 << 30  # of one batch's states
 _SLOW_STEP = 2.0  # seconds; a batch that takes longer for one step is left out
+_TRIAL = 1  # the batch, from the smallest, on which compiler flags are tried
+_MODULES = {peers.ENVPOOL: "envpool_calls", peers.OPEN_SPIEL: "open_spiel_calls", rows.FLOOR: "c_loop"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +96,10 @@ def run_engine(
     unknown = [mode for mode in modes if mode not in MODES]
     if unknown:
         raise ValueError(f"mode is {unknown[0]!r}, expected one of {', '.join(MODES)}")
+    bandwidth = copy_bytes_per_second()
     for mode in modes:
         for game in games:
-            contest = _Contest(game, mode, batches or BATCHES[mode], seconds, envpool_python, report)
+            contest = _Contest(game, mode, batches or BATCHES[mode], seconds, bandwidth, envpool_python, report)
             yield from contest.run(_implementations(contest, with_peers), repeats)
 
 
@@ -103,9 +107,16 @@ class _Contest:
     """One game in one mode: the processes, and those who take part."""
 
     def __init__(
-        self, game: str, mode: Mode, batches: Sequence[int], seconds: float, envpool_python: str | None, report: Report
+        self,
+        game: str,
+        mode: Mode,
+        batches: Sequence[int],
+        seconds: float,
+        bandwidth: float,
+        envpool_python: str | None,
+        report: Report,
     ) -> None:
-        self.game, self.envpool_python = game, envpool_python
+        self.game, self.envpool_python, self._bandwidth = game, envpool_python, bandwidth
         self.mode: Mode = mode
         self._batches, self._seconds, self._report = sorted(batches), seconds, report
         self._workers = contextlib.ExitStack()
@@ -133,34 +144,39 @@ class _Contest:
 
     def _enter(self, implementation: str, done: float) -> list[Entrant]:
         """The implementation at each batch size that fits, under the compiler flags that suit it better."""
-        trials = []
-        for flags in self._flags(implementation):
-            worker = self._start(implementation, flags)
-            entrants: list[Entrant] = []
-            for batch in self._batches:
-                self.say(done, f"building {implementation} for {batch} games")
-                try:
-                    entrants.append(self._build(worker, implementation, batch, flags))
-                except WorkerError as error:
-                    self.say(done, f"{implementation} at {batch} games: {error}", skipped=True)
-                    break  # a larger batch would meet the same
-                if self._is_enough(entrants[-1]):
-                    break
-            trials.append(entrants)
-        return max(trials, key=lambda entrants: max((entrant.rates[-1] for entrant in entrants), default=0.0))
+        flags = self._better_flags(implementation, done)
+        worker = self._start(implementation, flags)
+        entrants: list[Entrant] = []
+        for batch in self._batches:
+            self.say(done, f"building {implementation} for {batch} games")
+            try:
+                entrants.append(self._build(worker, implementation, batch, flags))
+            except WorkerError as error:
+                self.say(done, f"{implementation} at {batch} games: {error}", skipped=True)
+                break  # a larger batch would meet the same
+            if self._is_enough(entrants[-1]):
+                break
+        return entrants
 
-    def _flags(self, implementation: str) -> Sequence[str]:
-        """The settings to try. On accelerators the second one changes nothing and costs one build."""
-        if implementation == peers.ENVPOOL or self.mode == "api":
-            return ("",)
-        return ("", SHARED_WORK)
+    def _better_flags(self, implementation: str, done: float) -> str:
+        """The settings that are faster at one of the smaller batches. On accelerators they change nothing."""
+        if implementation in _MODULES or self.mode == "api":
+            return ""
+        batch = self._batches[min(_TRIAL, len(self._batches) - 1)]
+        rates: dict[str, float] = {}
+        for flags in ("", SHARED_WORK):
+            self.say(done, f"trying compiler flags for {implementation}")
+            with self._process(implementation, flags) as worker, contextlib.suppress(WorkerError):
+                rates[flags] = self._build(worker, implementation, batch, flags).rates[-1]
+        return max(rates, key=lambda flags: rates[flags], default="")
 
     def _start(self, implementation: str, flags: str) -> Worker:
-        if implementation == peers.ENVPOOL:
-            process = running("envpool_calls", python=peers.envpool_python(self.game, self.envpool_python))
-        else:
-            process = running("calls" if self.mode == "api" else "compiled", flags=flags)
-        return self._workers.enter_context(process)
+        return self._workers.enter_context(self._process(implementation, flags))
+
+    def _process(self, implementation: str, flags: str) -> contextlib.AbstractContextManager[Worker]:
+        module = _MODULES.get(implementation, "calls" if self.mode == "api" else "compiled")
+        python = peers.envpool_python(self.game, self.envpool_python) if implementation == peers.ENVPOOL else None
+        return running(module, python=python, flags=flags)
 
     def _build(self, worker: Worker, implementation: str, batch: int, flags: str) -> Entrant:
         """Compiled, warmed up, and the length of a stretch found."""
@@ -188,6 +204,7 @@ class _Contest:
         rate, spread = rows.median_and_spread(entrant.rates[1:])  # the first was the warm-up
         device = described["device"] if entrant.implementation != peers.ENVPOOL else rows.device_name("cpu", "")
         flags = {"xla_flags": entrant.flags} if entrant.flags else {}
+        size = described["bytes_per_game"]
         return rows.Row(
             bench="engine",
             game=self.game,
@@ -197,7 +214,8 @@ class _Contest:
             mode=self.mode,
             steps_per_s=rate,
             compile_s=described["compile_s"],
-            bytes_per_game=described["bytes_per_game"],
+            bytes_per_game=size,
+            memory_share=None if size is None else 2 * size * rate / self._bandwidth,  # each state is read and written
             repeats=len(entrant.rates) - 1,
             spread=spread,
             versions={**described["versions"], **flags},
@@ -207,17 +225,25 @@ class _Contest:
 
 def _implementations(contest: _Contest, with_peers: bool) -> list[str]:
     """Ours and the peers that are here; the missing are named."""
-    chosen = [rows.OURS, OURS_TORCH] if contest.mode == "api" else [rows.OURS]
+    game, mode = contest.game, contest.mode
+    chosen = [rows.OURS, OURS_TORCH] if mode == "api" else [rows.OURS]
     if not with_peers:
         return chosen
+    for variants in (peers.pgx_variants, peers.gymnax_variants, peers.open_spiel_variants):
+        with _saying_what_is_missing(contest):
+            chosen += variants(game, mode)
+    if mode == "api":
+        with _saying_what_is_missing(contest):
+            peers.envpool_python(game, contest.envpool_python)
+            chosen.append(peers.ENVPOOL)
+    if (game, mode) == (c_loop.GAME, "random") and c_loop.compiler():
+        chosen.append(rows.FLOOR)
+    return chosen
+
+
+@contextlib.contextmanager
+def _saying_what_is_missing(contest: _Contest) -> Iterator[None]:
     try:
-        chosen += peers.pgx_variants(contest.game, contest.mode)
+        yield
     except peers.MissingPeerError as missing:
         contest.say(0.0, str(missing), skipped=True)
-    if contest.mode == "api":
-        try:
-            peers.envpool_python(contest.game, contest.envpool_python)
-            chosen.append(peers.ENVPOOL)
-        except peers.MissingPeerError as missing:
-            contest.say(0.0, str(missing), skipped=True)
-    return chosen

@@ -1,22 +1,18 @@
 """The simulators beside us, each in the ways its users run it and in the best way we know.
 
-pgx runs in three variants: `pgx` with its own `auto_reset` and `act_randomly`; `pgx+our-sampler` with our random words
-and the same draw of a legal action that our games get; and that with `+constant-reset`, a select of one fresh state,
-where the start is constant but for the order of seats. EnvPool pins what we do not, so it lives in its own environment
-(`make peers`) and is called there.
+Which of them has which game, and whether it is installed. How they run is told by `pgx_games`, `gymnax_games`,
+`open_spiel_calls` and `envpool_calls`. EnvPool pins what we do not, so it lives in its own environment (`make peers`)
+and is called there.
 """
 
 import dataclasses
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 from jax import Array
-
-from .random_words import first_words, random_true, xorshift
 
 if TYPE_CHECKING:
     from pgx.core import EnvId
@@ -47,8 +43,31 @@ ENVPOOL_IDS: Mapping[str, str] = {
     "kuhn_poker": "KuhnPoker-v1",
     "leduc_poker": "LeducHoldem-v1",
 }
+GYMNAX_IDS: Mapping[str, str] = {
+    "breakout": "Breakout-MinAtar",
+    "asterix": "Asterix-MinAtar",
+    "freeway": "Freeway-MinAtar",
+    "space_invaders": "SpaceInvaders-MinAtar",
+    "cartpole": "CartPole-v1",
+}
+OPEN_SPIEL_IDS: Mapping[str, str] = {
+    "tictactoe": "tic_tac_toe",
+    "connect4": "connect_four",
+    "othello": "othello",
+    "hex": "hex",
+    "go9x9": "go(board_size=9)",
+    "go19x19": "go(board_size=19)",
+    "gomoku": "gomoku",
+    "breakthrough": "breakthrough",
+    "chess": "chess",
+    "backgammon": "backgammon",
+    "2048": "2048",
+    "kuhn_poker": "kuhn_poker",
+    "leduc_poker": "leduc_poker",
+}
 PGX, OUR_SAMPLER, CONSTANT_RESET = "pgx", "pgx+our-sampler", "pgx+our-sampler+constant-reset"
-ENVPOOL = "envpool"
+GYMNAX, GYMNAX_OUR_SAMPLER = "gymnax", "gymnax+our-sampler"
+ENVPOOL, OPEN_SPIEL = "envpool", "open_spiel"
 _CONSTANT_START = ("tictactoe", "connect4", "othello", "hex", "go9x9", "go19x19", "chess")
 _ENVPOOL_PYTHON = Path(__file__).resolve().parent.parent / ".venv-envpool" / "bin" / "python"
 
@@ -59,8 +78,8 @@ class MissingPeerError(LookupError):
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class PgxSeen:
-    """A pgx state in the words of `compiled.Seen`."""
+class Shown:
+    """What a peer shows after a step, in the words of `compiled.Seen`."""
 
     reward: Array  # f32[B, P]
     terminated: Array  # bool[B]
@@ -70,14 +89,23 @@ class PgxSeen:
 
 
 def pgx_variants(game: str, mode: str) -> list[str]:
-    """The implementations to measure beside `game`; `MissingPeerError` where there are none."""
-    if game not in PGX_IDS:
-        raise MissingPeerError(f"pgx has no {game}")
-    if find_spec("pgx") is None:
-        raise MissingPeerError("pgx is not installed: run `make peers`, or pip install 'cartridge-rl[peers]'")
+    """The variants of pgx to measure beside `game`; `MissingPeerError` where there are none."""
+    _require("pgx", PGX_IDS, game)
     if mode == "api":
         return [PGX]
     return [PGX, OUR_SAMPLER, *([CONSTANT_RESET] if game in _CONSTANT_START else [])]
+
+
+def gymnax_variants(game: str, mode: str) -> list[str]:
+    """The same for gymnax."""
+    _require("gymnax", GYMNAX_IDS, game)
+    return [GYMNAX] if mode == "api" else [GYMNAX, GYMNAX_OUR_SAMPLER]
+
+
+def open_spiel_variants(game: str, mode: str) -> list[str]:
+    """The same for OpenSpiel, which has no compiled loop."""
+    _require("open_spiel", OPEN_SPIEL_IDS, game, module="pyspiel")
+    return [OPEN_SPIEL] if mode == "api" else []
 
 
 def envpool_python(game: str, python: str | None = None) -> str:
@@ -90,79 +118,8 @@ def envpool_python(game: str, python: str | None = None) -> str:
     return str(chosen)
 
 
-def pgx_games(implementation: str, game: str, batch: int) -> "PgxGames | PgxWithOurSampler":
-    """B games of pgx in one of the three variants, as `compiled.Games`."""
-    if implementation == PGX:
-        return PgxGames(game, batch)
-    return PgxWithOurSampler(game, batch, constant_reset=implementation == CONSTANT_RESET)
-
-
-def pgx_environment(game: str) -> Any:
-    """pgx's own environment; it warns of nothing and downloads nothing for these games."""
-    import pgx
-
-    return pgx.make(PGX_IDS[game])
-
-
-class PgxGames:
-    """pgx as its documentation runs it."""
-
-    packages = ("jax", "jaxlib", "pgx")
-
-    def __init__(self, game: str, batch: int) -> None:
-        from pgx.experimental import act_randomly, auto_reset
-
-        self._environment, self._batch = pgx_environment(game), batch
-        self._step = jax.vmap(auto_reset(self._environment.step, self._environment.init))
-        self._act_randomly = act_randomly
-
-    def start(self, seed: int) -> tuple[Any, Array]:
-        key, first = jax.random.split(jax.random.PRNGKey(seed))
-        return jax.vmap(self._environment.init)(jax.random.split(first, self._batch)), key
-
-    def step(self, states: Any, random: Array) -> tuple[Any, Array, PgxSeen]:
-        random, policy_key, step_key = jax.random.split(random, 3)
-        actions = self._act_randomly(policy_key, states.legal_action_mask)
-        states = self._step(states, actions, jax.random.split(step_key, self._batch))
-        return states, random, pgx_seen(states)
-
-
-class PgxWithOurSampler:
-    """pgx with the policy and the random words of our own loop."""
-
-    packages = ("jax", "jaxlib", "pgx")
-
-    def __init__(self, game: str, batch: int, constant_reset: bool) -> None:
-        from pgx.experimental import auto_reset
-
-        self._environment, self._batch, self._constant_reset = pgx_environment(game), batch, constant_reset
-        self._auto_reset = auto_reset(self._environment.step, self._environment.init)
-
-    def start(self, seed: int) -> tuple[Any, Array]:
-        keys = jax.random.split(jax.random.PRNGKey(seed), self._batch)
-        return jax.vmap(self._environment.init)(keys), first_words(seed, self._batch)
-
-    def step(self, states: Any, random: Array) -> tuple[Any, Array, PgxSeen]:
-        random = xorshift(random)
-        actions = jax.vmap(random_true)(states.legal_action_mask, random)
-        if not self._constant_reset:
-            keys = jnp.stack([random, ~random], axis=1)  # a key a game for the price of two words
-            states = jax.vmap(self._auto_reset)(states, actions, keys)
-            return states, random, pgx_seen(states)
-        moved = jax.vmap(self._environment.step)(states, actions)
-        fresh = self._environment.init(jax.random.PRNGKey(0))
-        states = jax.vmap(_replaced, (0, None, 0))(moved.terminated | moved.truncated, fresh, moved)
-        seen = dataclasses.replace(
-            pgx_seen(states), reward=moved.rewards, terminated=moved.terminated, truncated=moved.truncated
-        )
-        return states, random, seen
-
-
-def pgx_seen(states: Any) -> PgxSeen:
-    """What a pgx state shows after a step."""
-    return PgxSeen(states.rewards, states.terminated, states.truncated, states.observation, states.legal_action_mask)
-
-
-def _replaced(ended: Array, fresh: Any, moved: Any) -> Any:
-    """One game: `fresh` where it ended."""
-    return jax.tree.map(lambda new, old: jnp.where(ended, new, old), fresh, moved)
+def _require(package: str, ids: Mapping[str, str], game: str, module: str | None = None) -> None:
+    if game not in ids:
+        raise MissingPeerError(f"{package} has no {game}")
+    if find_spec(module or package) is None:
+        raise MissingPeerError(f"{package} is not installed: run `make peers`, or pip install 'cartridge-rl[peers]'")

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 OURS = "cartridge"
+FLOOR = "c-loop"  # no peer: see `bench.c_loop`
 RATES = ("steps_per_s", "items_per_s", "rpc_per_s", "ms")
+_OPTIONAL = (*RATES, "memory_share")
 _GIB = 1 << 30
 
 
@@ -24,7 +26,9 @@ class Row:
 
     `implementation` is `cartridge` or the peer's package with the variant after a plus sign. The rate is the median of
     `repeats` measurements after a warm-up, `spread` their (max - min) / median. `bytes_per_game` is what a game's state
-    takes in memory, None where the peer does not show it.
+    takes in memory, None where the peer does not show it. `memory_share` is the traffic of the states alone, read and
+    written at every step, as a share of what a copy of large arrays reaches on the device: small shares say that
+    arithmetic or overhead is the limit; a batch that stays in a cache may exceed 1.
     """
 
     bench: str
@@ -43,6 +47,7 @@ class Row:
     items_per_s: float | None = None
     rpc_per_s: float | None = None
     ms: float | None = None
+    memory_share: float | None = None
 
     def __post_init__(self) -> None:
         given = [name for name in RATES if getattr(self, name) is not None]
@@ -71,7 +76,7 @@ class Comparison:
 def rows_to_json(rows: Iterable[Row]) -> str:
     """The rows as a JSON list, rates that were not measured left out."""
     fields = [
-        {name: value for name, value in dataclasses.asdict(row).items() if name not in RATES or value is not None}
+        {name: value for name, value in dataclasses.asdict(row).items() if name not in _OPTIONAL or value is not None}
         for row in rows
     ]
     return json.dumps(fields, indent=1) + "\n"
@@ -111,7 +116,7 @@ def compare(rows: Iterable[Row]) -> list[Comparison]:
     comparisons = []
     for group in groups.values():
         ours = [row for row in group if is_ours(row)]
-        peers = [row for row in group if not is_ours(row)]
+        peers = [row for row in group if not is_ours(row) and row.implementation != FLOOR]
         if ours and peers:
             comparisons.append(Comparison(max(ours, key=_rate), max(peers, key=_rate)))
     return comparisons

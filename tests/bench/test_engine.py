@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from cartridge.bench import compiled, peers, rows
+from cartridge.bench import c_loop, compiled, peers, rows
 from cartridge.bench.calls import OURS_TORCH
 from cartridge.bench.calls import build as build_calls
 from cartridge.bench.engine import Progress, run_engine
@@ -96,6 +96,10 @@ def test_a_run_yields_rows_and_reports() -> None:
     assert rows.rows_from_json(rows.rows_to_json(results)) == results
     assert [progress.done for progress in heard] == sorted(progress.done for progress in heard)
     assert "repeat 5 of 5" in heard[-1].text
+    for row in results:
+        assert row.memory_share is not None
+        bandwidth = 2 * 8 * row.rate / row.memory_share
+        assert 1e9 < bandwidth < 1e13  # bytes a second: from a small board to the next but one accelerator
 
 
 def test_a_run_refuses_what_it_cannot_do() -> None:
@@ -107,3 +111,27 @@ def test_a_run_refuses_what_it_cannot_do() -> None:
         peers.envpool_python("tictactoe", python="/nowhere/python")
     with pytest.raises(peers.MissingPeerError, match="pgx has no snake"):
         peers.pgx_variants("snake", "random")
+
+
+def test_the_c_loop_plays_the_very_same_games() -> None:
+    """The same rules, draw and sums, written twice: every episode ends alike."""
+    if not c_loop.compiler():
+        pytest.skip("no C compiler here")
+    ours = compiled.build(rows.OURS, "connect4", "random", 200)
+    theirs = c_loop.build(rows.FLOOR, "connect4", "random", 200)
+    for num_steps in (100, 250):
+        assert {**ours.play(num_steps), "seconds": 0.0} == {**theirs.play(num_steps), "seconds": 0.0}
+
+
+@pytest.mark.parametrize("variant", [peers.GYMNAX, peers.GYMNAX_OUR_SAMPLER])
+def test_gymnax_plays(variant: str) -> None:
+    """A cart that is pushed at random falls after some 22 steps (mean of a thousand episodes of Gymnasium's)."""
+    pytest.importorskip("gymnax")
+    assert mean_moves(compiled.build(variant, "cartpole", "random", 64)) == pytest.approx(22.3, rel=0.05)
+
+
+def test_open_spiel_plays_random_games() -> None:
+    open_spiel_calls = pytest.importorskip("cartridge.bench.open_spiel_calls")
+    tally = open_spiel_calls.build(peers.OPEN_SPIEL, "tictactoe", "api", 16).play(120)
+    # Its environments spend a call on starting anew where `reset_if_done` is not asked for; here no call is lost.
+    assert tally["moves"] / tally["episodes"] == pytest.approx(MEAN_MOVES["tictactoe"], rel=0.1)
