@@ -3,6 +3,8 @@
 Danihelka et al. 2022, "Policy improvement by planning with Gumbel". The tree carries packed engine states. A child's
 value counts with +1 where the same player moves again, -1 where the turn passes and 0 where the game is over. Bounds
 proven by `lookahead` clip the network's value at every leaf and take refuted moves out of its preferences.
+
+Where chance has its say, the tree has nodes for it: see `chance_search`.
 """
 
 import dataclasses
@@ -13,10 +15,11 @@ import jax.numpy as jnp
 import mctx
 from jax import Array
 
-from ..engine.batch import reward_of
-from ..engine.game import Game, State
+from ..engine.game import ChanceGame, Game, State
 from ..engine.spec import GameSpec, SpecError
-from ..engine.transition import EngineState, Transition, legal_actions, transition
+from ..engine.transition import EngineState, legal_actions
+from .advance import advance
+from .chance_search import chance_search
 from .evaluators import Evaluator
 from .lookahead import look_ahead, supports, worth_trying
 
@@ -29,7 +32,8 @@ class SearchConfig:
 
     `num_simulations` leaves are expanded per move. `gumbel_scale` is the exploration noise at the root, 0 in
     evaluation. `lookahead` plies are solved exactly at the root and at every leaf, where the game allows it.
-    `value_scale` weighs values (in [-1, 1]) against the network's preferences.
+    `value_scale` weighs values (in [-1, 1]) against the network's preferences. In games with chance only
+    `num_simulations` counts, and whether there is noise.
     """
 
     num_simulations: int = 32
@@ -56,9 +60,13 @@ def search(
     """Searches from each of B live states; `key` is uint32[2].
 
     Raises:
-      SpecError: the game has chance, hidden information or more than two players.
+      SpecError: the game hides information, does not list its chance, or has more than two players.
     """
     require_searchable(game.spec)
+    if isinstance(game, ChanceGame) and game.spec.stochastic:
+        return SearchResult(
+            *chance_search(game, evaluate, states, key, config.num_simulations, explore=config.gumbel_scale > 0)
+        )
     plies = config.lookahead if supports(game.spec) else 0
     root_key, tree_key = jax.random.split(key)
     logits, value, refuted = _judge(game, evaluate, states, root_key, plies)
@@ -87,29 +95,10 @@ def require_searchable(spec: GameSpec) -> None:
     """Raises `SpecError` where this search would have to look at what nobody may know, or knows no way to play."""
     if spec.hidden_information:
         raise SpecError(f"{spec.env_id} hides information from its players, which this search would look through")
-    if spec.stochastic:
-        raise SpecError(f"{spec.env_id} has chance, whose outcomes this search would foresee")
+    if spec.stochastic and not spec.num_chance_outcomes:
+        raise SpecError(f"{spec.env_id} has chance that it does not list, so this search would have to foresee it")
     if spec.num_players > 2:
         raise SpecError(f"{spec.env_id} has {spec.num_players} players; this search knows one or two")
-
-
-def advance(
-    game: Game[State], states: EngineState[State], actions: Array
-) -> tuple[Transition[State], Array, Array]:
-    """Plays `actions` (i32[B]) and tells what the movers make of it.
-
-    Returns:
-      the transitions; the movers' rewards, f32[B]; and f32[B] by which a mover counts the value of what follows: 1
-      where they move again, -1 where the turn passes, 0 where the game is over.
-    """
-    mover = _players(game, states)
-    moved = jax.vmap(lambda state, action: transition(game, state, action))(states, actions)
-    discount = jnp.where(_players(game, moved.state) == mover, jnp.float32(1), jnp.float32(-1))
-    return moved, reward_of(mover, moved.reward), jnp.where(moved.state.over, jnp.float32(0), discount)
-
-
-def _players(game: Game[State], states: EngineState[State]) -> Array:
-    return jax.vmap(lambda state: game.player(state.game))(states)
 
 
 def _expand(

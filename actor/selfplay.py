@@ -15,9 +15,10 @@ from jax import Array
 from ..engine.batch import select
 from ..engine.game import Game, State
 from ..engine.transition import EngineState, start
+from .advance import advance
 from .evaluators import Evaluator
 from .openings import draw_plies, random_openings
-from .search import SearchConfig, advance, search
+from .search import SearchConfig, search
 
 _OPENING_MOVES = 4  # positions this early tell whether self-play still varies its openings
 

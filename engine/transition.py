@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from . import bits, keys
-from .game import Game, State
+from .game import ChanceGame, Game, State, Step
 from .keys import Key
 
 _OVER = np.uint32(1 << 31)
@@ -69,17 +69,20 @@ def start(game: Game[State], key: Array | Key) -> EngineState[State]:
     return EngineState(game.init(keys.draw(pair, 0)), meta, pair)
 
 
-def transition(game: Game[State], state: EngineState[State], action: Array) -> Transition[State]:
+def transition(
+    game: Game[State], state: EngineState[State], action: Array, outcome: Array | None = None
+) -> Transition[State]:
     """Plays `action` (i32[]) whatever the state: over states absorb it, an illegal one ends the game.
 
-    An illegal action leaves the board as it was and gives the mover -1, every other player 1/(P-1).
+    An illegal action leaves the board as it was and gives the mover -1, every other player 1/(P-1). In a `ChanceGame`
+    an `outcome` (i32[]) says what chance does; without one the state's key does.
     """
     spec = game.spec
     live = ~state.over
     legal = bits.is_set(game.legal_words(state.game), action)
     count = (state.meta & _COUNT) + live.astype(jnp.uint32)
     step_key = keys.zero_key() if state.key is None else keys.draw(state.key, count)
-    step = game.step(state.game, action, step_key)
+    step = _step(game, state.game, action, step_key, outcome)
     played = live & legal
     illegal = live & ~legal
 
@@ -95,6 +98,14 @@ def transition(game: Game[State], state: EngineState[State], action: Array) -> T
     reward = _rewards(game, state.game, step.reward, played, illegal)
     key = None if state.key is None else _next_key(ended, step_key, state.key)
     return Transition(EngineState(board, meta, key), reward, terminated, truncated, illegal)
+
+
+def _step(game: Game[State], state: State, action: Array, key: Key, outcome: Array | None) -> Step[State]:
+    if outcome is None:
+        return game.step(state, action, key)
+    if not isinstance(game, ChanceGame):
+        raise TypeError(f"{game.spec.env_id} lists no outcomes of chance, so none can be chosen")
+    return game.apply_chance(game.afterstate(state, action), outcome)
 
 
 def legal_words(game: Game[State], state: EngineState[State]) -> bits.Words:

@@ -11,6 +11,16 @@ class RootFnOutput:
 class RecurrentFnOutput:
     def __init__(self, *, reward: Array, discount: Array, prior_logits: Array, value: Array) -> None: ...
 
+class DecisionRecurrentFnOutput:
+    def __init__(self, *, chance_logits: Array, afterstate_value: Array) -> None: ...
+
+class ChanceRecurrentFnOutput:
+    action_logits: Array
+    value: Array
+    reward: Array
+    discount: Array
+    def __init__(self, *, action_logits: Array, value: Array, reward: Array, discount: Array) -> None: ...
+
 class Tree:
     node_visits: Array  # i32[B, N]
     node_values: Array  # f32[B, N]
@@ -33,6 +43,20 @@ def gumbel_muzero_policy(
     qtransform: Callable[..., Array] = ...,
     max_num_considered_actions: int = ...,
     gumbel_scale: float = ...,
+) -> PolicyOutput: ...
+def stochastic_muzero_policy(
+    params: Any,
+    rng_key: Array,
+    root: RootFnOutput,
+    decision_recurrent_fn: Callable[[Any, Array, Array, Any], tuple[DecisionRecurrentFnOutput, Any]],
+    chance_recurrent_fn: Callable[[Any, Array, Array, Any], tuple[ChanceRecurrentFnOutput, Any]],
+    num_simulations: int,
+    invalid_actions: Array | None = ...,
+    max_depth: int | None = ...,
+    *,
+    dirichlet_fraction: float = ...,
+    dirichlet_alpha: float = ...,
+    temperature: float = ...,
 ) -> PolicyOutput: ...
 def qtransform_completed_by_mix_value(
     tree: Tree,
