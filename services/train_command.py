@@ -11,7 +11,7 @@ import jax
 from rich.console import Console
 
 from ..actor.search import require_searchable
-from ..engine.spec import SpecError
+from ..engine.spec import GameSpec, SpecError
 from ..registry import make_game
 from . import config, report, training
 from .console import RunView
@@ -68,10 +68,7 @@ def _created(args: argparse.Namespace) -> RunDirectory:
     if not args.game:
         raise config.ConfigError("which game? name one, such as connect4, or continue a run with --resume DIR")
     spec = make_game(args.game).spec  # an unknown game is refused before anything else is looked at
-    try:
-        require_searchable(spec)
-    except SpecError as error:
-        raise config.ConfigError(f"alphazero does not fit: {error}; there is no other algorithm yet") from error
+    _require_fit(spec)
     settings = config.build(
         args.game,
         args.algo,
@@ -83,6 +80,16 @@ def _created(args: argparse.Namespace) -> RunDirectory:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     root = args.run_dir or Path("runs") / f"{args.game.replace(':', '-')}-{stamp}"
     return training.create(root, settings)
+
+
+def _require_fit(spec: GameSpec) -> None:
+    """AlphaZero searches, and learns values in [-1, 1], the results of games between players."""
+    try:
+        require_searchable(spec)
+        if spec.num_players == 1:
+            raise SpecError(f"{spec.env_id} is played alone, for points, and not for a result between -1 and 1")
+    except SpecError as error:
+        raise config.ConfigError(f"alphazero does not fit: {error}; there is no other algorithm yet") from error
 
 
 def _resumed(args: argparse.Namespace) -> RunDirectory:

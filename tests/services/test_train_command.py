@@ -94,6 +94,7 @@ def test_a_full_disk_keeps_the_run_going(command, environment, tiny_flags, tmp_p
         (["train", "conect4"], "did you mean connect4"),
         (["train"], "which game?"),
         (["train", "kuhn_poker"], "alphazero does not fit: kuhn_poker hides information from its players"),
+        (["train", "2048"], "alphazero does not fit: 2048 is played alone, for points"),
         (["play", "leduc_poker"], "leduc_poker hides information from its players"),
         (["train", "connect4", "--algo", "alphazeo"], "did you mean alphazero"),
         (["train", "connect4", "--minuts", "3"], "did you mean --minutes"),
