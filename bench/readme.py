@@ -1,8 +1,8 @@
-"""The README's results and pictures, made from committed files alone: no figure in it is typed by hand.
+"""The results in README.md and docs/benchmarks.md, made from committed files alone: no figure is typed by hand.
 
     python -m cartridge.bench.readme
 
-replaces what stands between the two marks in README.md and draws docs/images/.
+replaces what stands between the two marks in both and draws docs/images/.
 """
 
 import json
@@ -16,44 +16,54 @@ from ..engine.transition import start, transition
 from ..registry import make_game
 from ..services.curve import strength_svg
 from ..services.store import read_json_lines
-from .rows import read_results
-from .table import engine_table
+from . import rows
+from .plot import throughput_svg
+from .table import engine_table, short, summary_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 _BEGIN, _END = "<!-- results -->\n", "<!-- /results -->"
 _KINDS = {"raw": "network alone", "search": "with search", "search_without_lookahead": "search without lookahead"}
-
-
 _SHOWN_GAME = "4435254367"  # a Connect Four opening, columns from 1
 
 
 def main() -> None:
-    """Rewrites README.md and the pictures in place."""
-    readme = ROOT / "README.md"
-    readme.write_text(with_results(readme.read_text(encoding="utf-8"), results_text()), encoding="utf-8")
+    """Rewrites the pages and the pictures in place."""
+    for name, results in pages().items():
+        page = ROOT / name
+        page.write_text(with_results(page.read_text(encoding="utf-8"), results), encoding="utf-8")
     for name, picture in pictures().items():
         path = ROOT / "docs" / "images" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(picture, encoding="utf-8")
 
 
+def pages() -> dict[str, str]:
+    """What belongs between the marks of each page."""
+    return {"README.md": results_text(), "docs/benchmarks.md": benchmarks_text()}
+
+
 def pictures() -> dict[str, str]:
-    """SVG by file name: a board, and the strength of the measured run over time."""
+    """SVG by file name: a board, the strength of the measured run over time, and each game's speed over batch size."""
     game = make_game("connect4")
     state = start(game, jnp.zeros(2, jnp.uint32))
     for column in _SHOWN_GAME:
         state = transition(game, state, jnp.int32(int(column) - 1)).state
     history = read_json_lines(RESULTS / "strength" / "connect4-curve.jsonl")
-    return {"connect4.svg": game.draw(state.game), "connect4-curve.svg": strength_svg(history, "connect4")}
+    results = rows.read_results(RESULTS)
+    return {
+        "connect4.svg": game.draw(state.game),
+        "connect4-curve.svg": strength_svg(history, "connect4"),
+        **{f"engine-{game}.svg": throughput_svg(results, game, "random") for game in _games(results)},
+    }
 
 
-def with_results(readme: str, results: str) -> str:
-    """The README with `results` between its marks; `ValueError` where a mark is missing."""
-    head, begin, rest = readme.partition(_BEGIN)
+def with_results(page: str, results: str) -> str:
+    """The page with `results` between its marks; `ValueError` where a mark is missing."""
+    head, begin, rest = page.partition(_BEGIN)
     _, end, tail = rest.partition(_END)
     if not (begin and end):
-        raise ValueError(f"README.md lacks {_BEGIN.strip()} or {_END}, between which the results belong")
+        raise ValueError(f"the page lacks {_BEGIN.strip()} or {_END}, between which the results belong")
     return head + begin + results + end + tail
 
 
@@ -69,16 +79,45 @@ def results_text() -> str:
     return "\n".join(parts) + "\n"
 
 
+def benchmarks_text() -> str:
+    """Every comparison of the engine with its peers, and each game's plot."""
+    results = rows.read_results(RESULTS)
+    plots = [
+        f'<img src="images/engine-{game}.svg" width="480" alt="{game}: steps per second over the batch size">'
+        for game in _games(results)
+    ]
+    return "\n".join([engine_table(results), "", *_floor(results), *plots, ""])
+
+
 def _speed() -> str:
-    rows = read_results(RESULTS)
-    if not rows:
-        return "Speed: not yet measured.\n"
+    results = rows.read_results(RESULTS)
     return (
-        "Steps per second, uniformly random legal play with auto-reset, each implementation at its best batch size "
-        "and compiler flags, all in one run. `random` uses neither observation nor mask, `observe` sums both of every "
-        "step into the result, `api` calls `step` from Python with NumPy or torch.\n\n"
-        f"{engine_table(rows)}\n"
+        "Steps per second of uniformly random legal play with auto-reset, and how many times the fastest peer's rate "
+        "that is, all in one run, each at its best batch size. `random` uses neither observation nor mask, `observe` "
+        "sums both of every step into the result, `api` calls `step` from Python with NumPy or torch. Variants, "
+        "versions, compile times and plots: [docs/benchmarks.md](docs/benchmarks.md).\n\n"
+        f"{summary_table(results)}\n"
     )
+
+
+def _floor(results: Sequence[rows.Row]) -> list[str]:
+    """What a loop in C reaches with Connect Four, and how far we are from it."""
+    loops = [row for row in results if row.implementation == rows.FLOOR]
+    if not loops:
+        return []
+    floor = max(loops, key=lambda row: row.rate)
+    place = floor.game, floor.mode, floor.device
+    ours = max(row.rate for row in results if rows.is_ours(row) and (row.game, row.mode, row.device) == place)
+    return [
+        "A loop in C with the same rules and draws (`bench/connect4_loop.c`, built for the processor at hand by gcc "
+        f"{floor.versions['cc']}) makes {short(floor.rate)} steps of {floor.game} a second in the same run: "
+        f"{floor.rate / ours:.1f} times ours.\n"
+    ]
+
+
+def _games(results: Sequence[rows.Row]) -> list[str]:
+    """Games with rows in mode random, in order of name."""
+    return sorted({row.game for row in results if row.bench == "engine" and row.mode == "random"})
 
 
 def _strength(reports: Sequence[dict[str, Any]]) -> str:

@@ -1,20 +1,40 @@
-"""The README's comparison, made from committed rows, so that no figure in it was typed by hand."""
+"""Comparisons in Markdown, made from committed rows, so that no figure in them was typed by hand."""
 
 from collections.abc import Iterable, Sequence
 
 from . import rows
 
-_HEAD = ("game", "mode", "device", "Cartridge, steps/s", "fastest peer, steps/s", "peer", "ratio", "bytes per game")
+_HEAD = (
+    "game",
+    "mode",
+    "device",
+    "Cartridge, steps/s",
+    "fastest peer, steps/s",
+    "peer",
+    "ratio",
+    "bytes per game",
+    "compile, s",
+    "memory share",
+)
+_MODES = ("random", "observe", "api")
+
+
+def summary_table(results: Iterable[rows.Row]) -> str:
+    """A line for each game and device: our best rate in each mode, and how many times the fastest peer's that is."""
+    ours, compared = _ours_and_compared(results)
+    places = list(dict.fromkeys((game, device) for game, _, device in ours))
+    lines = []
+    for game, device in places:
+        cells = [_rate(ours.get((game, mode, device)), compared.get((game, mode, device))) for mode in _MODES]
+        size = next(row.bytes_per_game for place, row in ours.items() if (place[0], place[2]) == (game, device))
+        lines.append(_line([game, device, str(size), *cells]))
+    head = ("game", "device", "bytes per game", *_MODES)
+    return "\n".join([_line(head), _line(["---"] * len(head)), *lines])
 
 
 def engine_table(results: Iterable[rows.Row]) -> str:
-    """A Markdown table: a line for each game, mode and device, every implementation at its own best batch size."""
-    results = [row for row in results if row.bench == "engine"]
-    compared = {_place(comparison.ours): comparison for comparison in rows.compare(results)}
-    ours: dict[tuple[str, str, str], rows.Row] = {}
-    for row in rows.best(filter(rows.is_ours, results)).values():
-        if _place(row) not in ours or row.rate > ours[_place(row)].rate:
-            ours[_place(row)] = row
+    """A line for each game, mode and device, every implementation at its own best batch size."""
+    ours, compared = _ours_and_compared(results)
     return "\n".join(
         [_line(_HEAD), _line(["---"] * len(_HEAD)), *(_row(ours[place], compared.get(place)) for place in ours)]
     )
@@ -29,10 +49,34 @@ def short(rate: float) -> str:
     return f"{rate:.0f}"
 
 
+def _ours_and_compared(
+    results: Iterable[rows.Row],
+) -> tuple[dict[tuple[str, str, str], rows.Row], dict[tuple[str, str, str], rows.Comparison]]:
+    """Our best row, and the comparison where there is one, by (game, mode, device)."""
+    results = [row for row in results if row.bench == "engine"]
+    compared = {_place(comparison.ours): comparison for comparison in rows.compare(results)}
+    ours: dict[tuple[str, str, str], rows.Row] = {}
+    for row in rows.best(filter(rows.is_ours, results)).values():
+        if _place(row) not in ours or row.rate > ours[_place(row)].rate:
+            ours[_place(row)] = row
+    return ours, compared
+
+
+def _rate(row: rows.Row | None, comparison: rows.Comparison | None) -> str:
+    if row is None:
+        return ""
+    if comparison is None:
+        return short(row.rate)
+    package = comparison.peer.implementation.partition("+")[0]
+    return f"{short(row.rate)}, {comparison.ratio:.1f}x {package}"
+
+
 def _row(row: rows.Row, comparison: rows.Comparison | None) -> str:
     cells = [row.game, row.mode, row.device, f"{short(row.rate)} ({row.batch:,} games)"]
+    share = "" if row.memory_share is None else f"{row.memory_share:.0%}"
+    ends = f"{row.compile_s:.1f}", share
     if comparison is None:
-        return _line([*cells, "", "", "", str(row.bytes_per_game)])
+        return _line([*cells, "", "", "", str(row.bytes_per_game), *ends])
     peer = comparison.peer
     package = peer.implementation.partition("+")[0]
     named = f"{peer.implementation} {peer.versions.get(package, '')}".strip()
@@ -44,6 +88,7 @@ def _row(row: rows.Row, comparison: rows.Comparison | None) -> str:
             named,
             f"{comparison.ratio:.1f}x",
             f"{row.bytes_per_game} against {theirs}",
+            *ends,
         ]
     )
 

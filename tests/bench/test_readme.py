@@ -4,9 +4,10 @@ import pytest
 from cartridge.bench import readme
 
 
-def test_the_readme_shows_the_committed_results() -> None:
-    text = (readme.ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme.with_results(text, readme.results_text()) == text, "run: python -m cartridge.bench.readme"
+def test_the_pages_show_the_committed_results() -> None:
+    for name, results in readme.pages().items():
+        text = (readme.ROOT / name).read_text(encoding="utf-8")
+        assert readme.with_results(text, results) == text, "run: python -m cartridge.bench.readme"
 
 
 def test_the_pictures_are_those_of_the_committed_results() -> None:

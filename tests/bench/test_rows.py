@@ -1,5 +1,6 @@
 """Rows survive JSON, refuse nonsense, and are compared each at its own best batch size."""
 
+import dataclasses
 import json
 import platform
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from cartridge.bench import rows
 from cartridge.bench.plot import throughput_svg
-from cartridge.bench.table import engine_table, short
+from cartridge.bench.table import engine_table, short, summary_table
 
 FIELDS = {
     "bench", "game", "implementation", "device", "batch", "mode", "steps_per_s", "compile_s", "bytes_per_game",
@@ -98,6 +99,15 @@ def test_table_has_a_line_for_each_game_with_the_ratio_where_there_is_a_peer() -
     assert "25.0x" in connect4
     assert "20 against 285" in connect4
     assert "50.0 M (4,096 games)" in snake
+
+
+def test_summary_has_a_line_for_each_game_and_a_cell_for_each_mode() -> None:
+    called = dataclasses.replace(row("cartridge", 256, 5e6), mode="api")
+    floor = row(rows.FLOOR, 4096, 900e6)  # no peer
+    head, _, connect4, snake = summary_table([*RESULTS, called, floor]).splitlines()
+    assert head == "| game | device | bytes per game | random | observe | api |"
+    assert connect4 == "| connect4 | cpu (Test, 2 cores) | 20 | 100 M, 25.0x pgx |  | 5.0 M |"
+    assert snake == "| snake | cpu (Test, 2 cores) | 20 | 50.0 M |  |  |"
 
 
 @pytest.mark.parametrize(("rate", "text"), [(950.0, "950"), (5.71e3, "5.7 k"), (118e6, "118 M"), (1.24e9, "1.2 G")])
