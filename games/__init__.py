@@ -2,9 +2,12 @@
 
 BUILT_IN = {
     "2048": "twenty48:Twenty48",
+    "asterix": "asterix:Asterix",
+    "breakout": "breakout:Breakout",
     "breakthrough": "breakthrough:Breakthrough",
     "chess": "chess:Chess",
     "connect4": "connect4:Connect4",
+    "freeway": "freeway:Freeway",
     "go19x19": "go:Go19x19",
     "go9x9": "go:Go9x9",
     "gomoku": "gomoku:Gomoku",
@@ -12,5 +15,6 @@ BUILT_IN = {
     "kuhn_poker": "kuhn_poker:KuhnPoker",
     "leduc_poker": "leduc_poker:LeducPoker",
     "othello": "othello:Othello",
+    "space_invaders": "space_invaders:SpaceInvaders",
     "tictactoe": "tictactoe:TicTacToe",
 }

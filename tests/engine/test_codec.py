@@ -119,7 +119,7 @@ def test_states_made_of_other_than_words_are_refused(small_games: ModuleType) ->
 def test_a_client_encodes_without_jax() -> None:
     code = (
         "import sys; from cartridge.engine import codec; from cartridge.engine.spec import GameSpec\n"
-        "spec = GameSpec('x', '1', 2, 3, (4,), 0, 8)\n"
+        "spec = GameSpec('x', '1.0.0', 2, 3, (4,), 0, 8)\n"
         "codec.decode(spec, 'obs:bits4:v1', codec.encode(spec, 'obs:bits4:v1', [[0, 1, 1, 0]]), 1)\n"
         "print('jax' in sys.modules)"
     )
