@@ -5,6 +5,7 @@ BUILT_IN = {
     "asterix": "asterix:Asterix",
     "breakout": "breakout:Breakout",
     "breakthrough": "breakthrough:Breakthrough",
+    "cartpole": "cartpole:CartPole",
     "chess": "chess:Chess",
     "connect4": "connect4:Connect4",
     "freeway": "freeway:Freeway",
@@ -15,6 +16,8 @@ BUILT_IN = {
     "kuhn_poker": "kuhn_poker:KuhnPoker",
     "leduc_poker": "leduc_poker:LeducPoker",
     "othello": "othello:Othello",
+    "seaquest": "seaquest:Seaquest",
+    "snake": "snake:Snake",
     "space_invaders": "space_invaders:SpaceInvaders",
     "tictactoe": "tictactoe:TicTacToe",
 }
