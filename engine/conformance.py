@@ -8,9 +8,10 @@ import collections
 import dataclasses
 import functools
 import math
+import traceback
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,16 +19,20 @@ import numpy as np
 from jax import Array
 
 from . import batch, bits, codec, keys
-from .game import ChanceGame, Game, HiddenInformationGame, State
+from .game import ChanceGame, Game, HiddenInformationGame, State, Step
 from .transition import EngineState, Transition, legal_actions, legal_words, observe, start, transition
 
 _CLOSELY = 2  # states looked at one by one, by the laws which cannot take a batch
 _DRAWS = 4096  # of chance, for its frequencies
 _UNTYPICAL = "no such action\n"
+_THE_SPEC, _ENDING = "the spec", "ending"  # the laws that are always looked at
+
+Report = Callable[[str, bool], None]  # a law's name, and whether it holds: False as its trial begins
+Found = TypeVar("Found")
 
 
 class ConformanceError(AssertionError):
-    """A game breaks a law of the contract; `law` is its name."""
+    """A game breaks a law of the contract, if only by raising an error; `law` is its name."""
 
     def __init__(self, env_id: str, law: str, message: str) -> None:
         super().__init__(f"{env_id} breaks the law of {law}: {message}")
@@ -71,6 +76,7 @@ def check_game(
     num_states: int = 64,
     max_moves: int = 10_000,
     laws: Sequence[str] | None = None,
+    report: Report = lambda law, holds: None,
 ) -> None:
     """Holds every law against `game`.
 
@@ -81,14 +87,35 @@ def check_game(
       num_states: live states drawn from it, on which the laws are tried.
       max_moves: a game without `max_steps` must end within as many random moves.
       laws: names in `LAWS`, None for all. The spec and the end of the games are always looked at.
+      report: called with (law, False) as the trial of a law begins, and with (law, True) once it holds.
 
     Raises:
       ConformanceError: the first broken law.
     """
-    _spec_fits_arrays(game)
-    sample = _play(game, num_games, seed, num_states, max_moves)
+
+    def hold(law: str, trial: Callable[[], Found]) -> Found:
+        report(law, False)
+        try:
+            found = trial()
+        except ConformanceError:
+            raise
+        except Exception as error:
+            raise ConformanceError(game.spec.env_id, law, _raised(game, error)) from error
+        report(law, True)
+        return found
+
+    hold(_THE_SPEC, lambda: _spec_fits_arrays(game))
+    sample = hold(_ENDING, lambda: _play(game, num_games, seed, num_states, max_moves))
     for law in LAWS if laws is None else laws:
-        LAWS[law](sample)
+        hold(law, functools.partial(LAWS[law], sample))
+
+
+def _raised(game: Game[Any], error: Exception) -> str:
+    """What was raised, and where in the game's own module."""
+    frames = traceback.walk_tb(error.__traceback__)
+    own = [line for frame, line in frames if frame.f_globals.get("__name__") == type(game).__module__]
+    place = f" in line {own[-1]} of {type(game).__module__}" if own else ""
+    return f"{type(error).__name__}{place}: {error}"
 
 
 def _spec_fits_arrays(game: Game[State]) -> None:
@@ -97,7 +124,7 @@ def _spec_fits_arrays(game: Game[State]) -> None:
 
     def require(holds: bool, message: str) -> None:
         if not holds:
-            raise ConformanceError(spec.env_id, "the spec", message)
+            raise ConformanceError(spec.env_id, _THE_SPEC, message)
 
     state = jax.eval_shape(lambda: start(game, jnp.zeros((2,), jnp.uint32)))
     action = jax.ShapeDtypeStruct((), jnp.int32)
@@ -106,6 +133,7 @@ def _spec_fits_arrays(game: Game[State]) -> None:
     size = sum(leaf.size for leaf in jax.tree.leaves(state)) * 4
     require(size == spec.state_bytes, f"state_bytes is {spec.state_bytes}, but the words and the meta word take {size}")
     step = jax.eval_shape(game.step, state.game, action, keys.zero_key())
+    require(isinstance(step, Step), f"step returns {step}, expected a Step")
     require(_described(step.state) == _described(state.game), "step returns a state of another layout than init")
     expected = {
         "reward of step": (step.reward, (spec.num_players,), "float32"),
@@ -114,8 +142,8 @@ def _spec_fits_arrays(game: Game[State]) -> None:
         "player": (jax.eval_shape(game.player, state.game), (), "int32"),
     }
     for name, (value, shape, dtype) in expected.items():
-        found = f"{value.dtype} of shape {value.shape}"
-        require((value.shape, value.dtype.name) == (shape, dtype), f"{name} is {found}, expected {dtype} of {shape}")
+        right = isinstance(value, jax.ShapeDtypeStruct) and (value.shape, value.dtype.name) == (shape, dtype)
+        require(right, f"{name} is {value}, expected {dtype} of shape {shape}")
     words = jax.eval_shape(game.legal_words, state.game)
     num_words = len(bits.full(spec.num_actions))
     found = [(word.shape, word.dtype.name) for word in jax.tree.leaves(words)]
@@ -154,17 +182,6 @@ def _rewards_are_fair(sample: Sample[State]) -> None:
     if sample.game.spec.num_players == 2 and not sample.game.spec.stochastic:
         largest = float(np.abs(sample.total_reward).max())
         sample.require(largest <= 1 + 1e-6, "rewards", f"a game paid {largest} in all, expected at most 1")
-
-
-def _games_end(sample: Sample[State]) -> None:
-    """`_play` has seen them end; here, that a cut comes at `max_steps` and not before or after."""
-    limit = sample.game.spec.max_steps
-    counted = np.asarray(sample.final.step_count)
-    sample.require((counted == sample.num_moves).all(), "ending", "the step count is not the number of moves")
-    if limit:
-        cut = sample.num_moves[sample.truncated]
-        message = f"games were cut at {sorted(set(cut.tolist()))} moves, expected max_steps = {limit}"
-        sample.require((cut == limit).all(), "ending", message)
 
 
 def _over_is_absorbing(sample: Sample[State]) -> None:
@@ -381,7 +398,6 @@ LAWS: dict[str, Callable[[Sample[Any]], None]] = {
     "legal actions": _live_states_have_moves,
     "turns": _players_take_turns,
     "rewards": _rewards_are_fair,
-    "ending": _games_end,
     "absorption": _over_is_absorbing,
     "illegal actions": _illegal_actions_end,
     "compilation": _compiled_equals_eager,
@@ -397,21 +413,36 @@ LAWS: dict[str, Callable[[Sample[Any]], None]] = {
 
 
 def _play(game: Game[State], num_games: int, seed: int, num_states: int, max_moves: int) -> Sample[State]:
-    """Random games to their end, and `num_states` of the live states met, drawn at random."""
+    """Random games to their end, which must come, and `num_states` of the live states met, drawn at random."""
     states = jax.jit(lambda: batch.init(game, seed, num_games)[0])()
     key = jax.random.PRNGKey(seed)
     rows: list[tuple[EngineState[State], Array, Transition[State]]] = []
     live: list[np.ndarray] = []  # bool[B] for each move
     while not np.asarray(states.over).all():
         if len(rows) == (game.spec.max_steps or max_moves):
-            message = f"{int((~states.over).sum())} of {num_games} random games go on after {len(rows)} moves"
-            raise ConformanceError(game.spec.env_id, "ending", message)
+            going = np.flatnonzero(~np.asarray(states.over))
+            board = game.text(_row(states.game, int(going[0])))
+            message = f"{going.size} of {num_games} random games go on after {len(rows)} moves, the first in\n{board}"
+            raise ConformanceError(game.spec.env_id, _ENDING, message)
         key, drawn = jax.random.split(key)
         actions, moved = _random_move(game, states, drawn)
         rows.append((states, actions, moved))
         live.append(~np.asarray(states.over))
         states = moved.state
-    return _sample(game, seed, rows, np.stack(live), states, num_states)
+    sample = _sample(game, seed, rows, np.stack(live), states, num_states)
+    _require_timely_cuts(sample)
+    return sample
+
+
+def _require_timely_cuts(sample: Sample[Any]) -> None:
+    """Moves are counted, and a cut comes at `max_steps`, not before or after."""
+    limit = sample.game.spec.max_steps
+    counted = np.asarray(sample.final.step_count)
+    sample.require((counted == sample.num_moves).all(), _ENDING, "the step count is not the number of moves")
+    if limit:
+        cut = sample.num_moves[sample.truncated]
+        message = f"games were cut at {sorted(set(cut.tolist()))} moves, expected max_steps = {limit}"
+        sample.require((cut == limit).all(), _ENDING, message)
 
 
 def _sample(

@@ -8,8 +8,20 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
+
+ENV_ID = re.compile("[A-Za-z0-9][A-Za-z0-9_]*")  # a colon begins the options of an id
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_LOWEST = {
+    "num_players": 1,
+    "num_actions": 1,
+    "max_steps": 0,
+    "state_bytes": 4,
+    "num_chance_outcomes": 0,
+    "preferred_batch": 1,
+}
 
 
 class SpecError(ValueError):
@@ -23,6 +35,9 @@ class GameSpec:
     Shapes: `observation_shape` is what one player sees of one game; P = `num_players`, A = `num_actions`.
     `state_bytes` counts the packed words of the engine's whole state, the meta word included.
     `max_steps` is the length at which an episode is truncated, 0 for never.
+
+    Raises:
+      SpecError: a field that no game can have.
     """
 
     env_id: str
@@ -39,6 +54,26 @@ class GameSpec:
     stochastic: bool = False
     hidden_information: bool = False
     alternating: bool = True
+
+    def __post_init__(self) -> None:
+        for name, lowest in _LOWEST.items():
+            value = getattr(self, name)
+            self._require(_is_whole(value) and value >= lowest, name, f"a whole number of at least {lowest}")
+        for name in ("stochastic", "hidden_information", "alternating"):
+            self._require(isinstance(getattr(self, name), bool), name, "True or False")
+        self._require(_matches(ENV_ID, self.env_id), "env_id", "letters, digits and underscores")
+        self._require(_matches(_VERSION, self.version), "version", "three numbers such as '1.0.0'")
+        self._require(self.max_steps < 1 << 30, "max_steps", "less than 2**30: the meta word counts no further")
+        self._require(self.state_bytes % 4 == 0, "state_bytes", "a multiple of 4: the state is made of words")
+        self._require(_is_shape(self.observation_shape), "observation_shape", "a tuple of whole numbers of at least 1")
+        self._require(_are_options(self.options), "options", "a tuple of pairs of strings such as (('swap', '1'),)")
+        self._require(self.observation_dtype == "float32", "observation_dtype", "'float32'")
+        listed = self.num_chance_outcomes
+        self._require(self.stochastic or not listed, "num_chance_outcomes", "0 where stochastic is False")
+
+    def _require(self, holds: bool, name: str, expected: str) -> None:
+        if not holds:
+            raise SpecError(f"spec.{name} is {getattr(self, name)!r}, expected {expected}")
 
     @property
     def observation_size(self) -> int:
@@ -149,3 +184,21 @@ class WeightsManifest:
                 f"weights version {self.version} are damaged: sha256 is {found[:12]}…, "
                 f"the manifest says {self.sha256[:12]}…"
             )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) > 0 and all(_is_whole(size) and size > 0 for size in value)
+
+
+def _are_options(value: Any) -> bool:
+    """Whether it is a tuple of pairs of strings."""
+    pairs = isinstance(value, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
+    return pairs and all(isinstance(word, str) for pair in value for word in pair)

@@ -190,7 +190,7 @@ def _placed(state: HexState, cell: Array, turn: Array) -> tuple[HexState, Array]
 def _joined(
     labels: tuple[bits.Words, ...], own: bits.Words, cell: Array, turn: Array
 ) -> tuple[bits.Words, Array, Array]:
-    """(the chain of the mover's new stone on `cell`, itself included; its label, u32[]; the edges it touches, u32[])."""
+    """(the chain of the mover's new stone on `cell`, itself included; its label and the edges it touches, u32[])."""
     row = (cell * 745) >> 13  # cell // 11 of a cell on the board
     column = cell - SIDE * row
     position = _Position(cell)

@@ -15,13 +15,34 @@ from jax.core import Tracer
 
 def test_small_games_pass(small_games: ModuleType) -> None:
     check_game(small_games.Counting(), num_games=8, num_states=16)
-    check_game(small_games.Counting(max_steps=4), num_games=8, num_states=16, laws=["ending", "absorption"])
+    check_game(small_games.Counting(max_steps=4), num_games=8, num_states=16, laws=["absorption"])
     check_game(small_games.Guess(), num_games=8, num_states=16)
     check_game(small_games.DiceRace(), num_games=8, num_states=16)
 
 
 class WrongBytes(TicTacToe):
     spec = dataclasses.replace(TicTacToe.spec, state_bytes=4)
+
+
+class Bare(TicTacToe):
+    def step(self, state: Any, action: Any, key: Any) -> Any:
+        step = super().step(state, action, key)
+        return step.state, step.reward, step.terminated
+
+
+class FlatView(TicTacToe):
+    def observe(self, state: Any, player: Any) -> Any:
+        return super().observe(state, player).reshape(-1)
+
+
+class Stumbling(TicTacToe):
+    def observe(self, state: Any, player: Any) -> Any:
+        return super().observe(state, player) + jnp.zeros(5)
+
+
+class Speechless(TicTacToe):
+    def action_label(self, action: int) -> str:
+        return "abc"[action]
 
 
 class WrongMask(TicTacToe):
@@ -123,6 +144,10 @@ class Neighbourly(TicTacToe):
 
 CASES = [
     (WrongBytes, "the spec", "state_bytes is 4, but the words and the meta word take 8"),
+    (Bare, "the spec", "step returns .*, expected a Step"),
+    (FlatView, "the spec", r"observe is .*shape=\(18,\).*, expected float32 of shape \(3, 3, 2\)"),
+    (Stumbling, "the spec", r"(Type|Value)Error in line \d+ of .*test_conformance: .*shape"),
+    (Speechless, "labels", r"IndexError in line \d+ of .*test_conformance: string index out of range"),
     (WrongMask, "the spec", r"legal_words is .*shape=\(9,\).*, expected a tuple of 1 uint32 scalars"),
     (Overfull, "legal actions", "a bit is set beyond the last action"),
     (Endless, "ending", "8 of 8 random games go on after 40 moves"),
@@ -150,6 +175,18 @@ def test_a_broken_law_is_named(game_class: type[TicTacToe], law: str, message: s
         check_game(game_class(), num_games=8, num_states=16, max_moves=40, laws=laws)
     assert caught.value.law == law
     assert str(caught.value).startswith(f"tictactoe breaks the law of {law}: ")
+
+
+def test_each_law_is_reported_as_it_begins_and_as_it_holds(small_games: ModuleType) -> None:
+    told: list[tuple[str, bool]] = []
+    check_game(small_games.Counting(), num_games=8, laws=["turns", "labels"], report=lambda *news: told.append(news))
+    laws = ["the spec", "ending", "turns", "labels"]
+    assert told == [(law, holds) for law in laws for holds in (False, True)]
+
+    told.clear()
+    with pytest.raises(ConformanceError):
+        check_game(SameMover(), num_games=8, laws=["turns", "labels"], report=lambda *news: told.append(news))
+    assert told[-2:] == [("ending", True), ("turns", False)]
 
 
 def test_a_leak_of_hidden_information_is_found(small_games: ModuleType) -> None:

@@ -25,6 +25,36 @@ def test_specs_are_values() -> None:
     assert SPEC.encodings[-1] == "obs:bits484:v1"
 
 
+MALFORMED: list[tuple[dict[str, Any], str]] = [
+    ({"env_id": "hex:swap=1"}, "spec.env_id is 'hex:swap=1', expected letters, digits and underscores"),
+    ({"env_id": ""}, "spec.env_id is '', expected letters"),
+    ({"version": "1.0"}, "spec.version is '1.0', expected three numbers such as '1.0.0'"),
+    ({"version": 1}, "spec.version is 1, expected three numbers"),
+    ({"num_players": 0}, "spec.num_players is 0, expected a whole number of at least 1"),
+    ({"num_actions": 9.0}, "spec.num_actions is 9.0, expected a whole number"),
+    ({"num_actions": True}, "spec.num_actions is True, expected a whole number"),
+    ({"preferred_batch": -1}, "spec.preferred_batch is -1, expected a whole number of at least 1"),
+    ({"max_steps": -1}, "spec.max_steps is -1, expected a whole number of at least 0"),
+    ({"max_steps": 1 << 30}, r"spec.max_steps is 1073741824, expected less than 2\*\*30"),
+    ({"state_bytes": 0}, "spec.state_bytes is 0, expected a whole number of at least 4"),
+    ({"state_bytes": 10}, "spec.state_bytes is 10, expected a multiple of 4"),
+    ({"observation_shape": [11, 11, 4]}, r"spec.observation_shape is \[11, 11, 4\], expected a tuple"),
+    ({"observation_shape": (11, 0)}, r"spec.observation_shape is \(11, 0\), expected a tuple of whole numbers"),
+    ({"observation_shape": ()}, r"spec.observation_shape is \(\), expected a tuple"),
+    ({"observation_dtype": "uint8"}, "spec.observation_dtype is 'uint8', expected 'float32'"),
+    ({"options": {"swap": "1"}}, "spec.options is {'swap': '1'}, expected a tuple of pairs of strings"),
+    ({"options": (("swap", 1),)}, "spec.options is .*, expected a tuple of pairs of strings"),
+    ({"stochastic": 1}, "spec.stochastic is 1, expected True or False"),
+    ({"num_chance_outcomes": 6}, "spec.num_chance_outcomes is 6, expected 0 where stochastic is False"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), MALFORMED)
+def test_a_malformed_spec_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        dataclasses.replace(SPEC, **change)
+
+
 def test_a_network_outside_its_bounds_is_refused() -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"kind": "rnn"}, "expected 'mlp' or 'conv'"),

@@ -215,7 +215,7 @@ def stones(seen: Any, row: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("size", "num_games"),
-    [(9, 32), (19, 3), pytest.param(9, 10_000, marks=pytest.mark.long), pytest.param(19, 10_000, marks=pytest.mark.long)],
+    [(9, 32), (19, 3), *(pytest.param(size, 10_000, marks=pytest.mark.long) for size in (9, 19))],
 )
 def test_random_games_go_as_open_spiels(size: int, num_games: int) -> None:
     moves, repeated = play_beside_open_spiel(size, num_games, seed=0)
