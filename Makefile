@@ -10,6 +10,8 @@ EXTRAS := dev$(if $(HAS_GPU),$(comma)cuda)
 comma := ,
 # The `+cpu` build of torch would be picked wherever one is offered; `===` insists on the default, CUDA build.
 TORCH := $(if $(HAS_GPU),torch===2.13.0,torch==2.13.0)
+# Side by side on the cores; one after the other where they would fight for the memory of a GPU.
+WORKERS := $(if $(HAS_GPU),-n 0,-n auto --maxprocesses 8 --dist worksteal)
 RUN_DIR ?= runs/$(GAME)-$(shell date +%Y%m%d-%H%M%S)
 
 .PHONY: train test test-long lint types check bench peers clean help
@@ -21,10 +23,10 @@ train: $(VENV)/.ready ## train an agent: make train [GAME=connect4] [MINUTES=20]
 	$(BIN)/cartridge train $(GAME) --minutes $(MINUTES) --run-dir $(RUN_DIR)
 
 test: $(VENV)/.ready ## the tests, under ten minutes on two cores
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest $(WORKERS) -m "not long"
 
 test-long: $(VENV)/.ready ## all tests, those that take minutes too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 lint: $(VENV)/.ready ## style
 	$(BIN)/ruff check .
