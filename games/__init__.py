@@ -3,6 +3,7 @@
 BUILT_IN = {
     "2048": "twenty48:Twenty48",
     "asterix": "asterix:Asterix",
+    "backgammon": "backgammon:Backgammon",
     "breakout": "breakout:Breakout",
     "breakthrough": "breakthrough:Breakthrough",
     "cartpole": "cartpole:CartPole",
