@@ -11,11 +11,27 @@ if TYPE_CHECKING:
     from .registry import list_games as list_games
     from .registry import make as make
     from .registry import make_game as make_game
+    from .registry import to_dm_env as to_dm_env
+    from .registry import to_gymnasium as to_gymnasium
+    from .registry import to_gymnasium_vector as to_gymnasium_vector
+    from .registry import to_openspiel as to_openspiel
+    from .registry import to_pettingzoo as to_pettingzoo
 
 __version__ = "0.1.0"
-__all__ = ["VectorEnv", "__version__", "list_games", "make", "make_game"]
+__all__ = [
+    "VectorEnv",
+    "__version__",
+    "list_games",
+    "make",
+    "make_game",
+    "to_dm_env",
+    "to_gymnasium",
+    "to_gymnasium_vector",
+    "to_openspiel",
+    "to_pettingzoo",
+]
 
-_HOME = {"VectorEnv": ".engine.vector_env", "list_games": ".registry", "make": ".registry", "make_game": ".registry"}
+_HOME = dict.fromkeys(__all__[2:], ".registry") | {"VectorEnv": ".engine.vector_env"}
 
 
 def __getattr__(name: str) -> object:

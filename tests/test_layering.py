@@ -12,7 +12,20 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 
 ROOMS = ("engine", "games", "actor", "replay", "learner", "services", "bench", "proto")
-ROOT_NAMES = ("VectorEnv", "__version__", "client", "list_games", "make", "make_game", "registry")
+ROOT_NAMES = (
+    "VectorEnv",
+    "__version__",
+    "client",
+    "list_games",
+    "make",
+    "make_game",
+    "registry",
+    "to_dm_env",
+    "to_gymnasium",
+    "to_gymnasium_vector",
+    "to_openspiel",
+    "to_pettingzoo",
+)
 
 # What a file in each room may import from the rest of the package, by the path's beginning. Its own room always.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -38,7 +51,10 @@ ONLY_IN: dict[str, tuple[str, ...]] = {  # outside packages that belong to some 
     "time": ("services", "bench"),
     "datetime": ("services", "bench"),
     "pgx": ("bench",),
-    "pyspiel": ("bench",),
+    "pyspiel": ("bench", "engine/wrappers"),
+    "gymnasium": ("engine/wrappers",),
+    "pettingzoo": ("engine/wrappers",),
+    "dm_env": ("engine/wrappers",),
 }
 NAMELESS = ("utils.py", "common.py", "helpers.py", "misc.py")
 
@@ -107,6 +123,8 @@ def test_every_room_imports_only_what_it_may(room: str) -> None:
         ("engine/x.py", "from ..games import tictactoe", "engine may not import games.tictactoe"),
         ("engine/x.py", "def f():\n    from ..games.tictactoe import TicTacToe", "engine/x.py:2: engine may not"),
         ("engine/wrappers/x.py", "from ...actor import search", "engine may not import actor.search"),
+        ("engine/x.py", "import gymnasium", "gymnasium belongs to engine/wrappers"),
+        ("services/x.py", "from pettingzoo import AECEnv", "pettingzoo belongs to engine/wrappers"),
         ("games/x.py", "from engine import bits", "engine is absolute"),
         ("games/x.py", "import cartridge.engine.bits", "cartridge.engine.bits is absolute"),
         ("games/x.py", "from ..actor.network import Network", "games may not import actor.network.Network"),
@@ -140,6 +158,7 @@ def test_a_breach_is_found(path: str, source: str, message: str) -> None:
         ("services/x.py", "import grpc\nfrom ..learner import losses\nfrom ..bench import rows\nfrom .. import make"),
         ("services/x.py", "from cartridge.proto.engine.v1 import engine_pb2"),
         ("services/deep/x.py", "from ..store import Store\nfrom ...engine import codec"),
+        ("engine/wrappers/x.py", "import gymnasium\nimport pyspiel\nfrom ..batch import init\nfrom .seat import Seat"),
         ("engine/border.py", "import os\nos.environ['X'] = '1'"),
         ("registry.py", "from .games import BUILT_IN\nfrom .engine.vector_env import VectorEnv"),
         ("client.py", "import grpc\nfrom .engine import codec"),
