@@ -133,7 +133,7 @@ def _repeat(num_words: int, widths: Sequence[int], found: Found, turn: Callable[
     would be compiled, and run, again for each word of a state that depends on its result.
     """
     if num_words > _LARGE:
-        return jax.lax.scan(lambda found, width: (turn(found, width), None), found, np.array(widths, np.uint32))[0]
+        return jax.lax.scan(lambda found, width: (turn(found, width), None), found, jnp.array(widths, jnp.uint32))[0]
     for width in widths:
         found = turn(found, width)
     return found
