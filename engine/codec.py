@@ -87,11 +87,13 @@ def unpack_state(game: "Game[State]", words: np.ndarray) -> "EngineState[State]"
     """The states behind u32[B, W], as NumPy arrays in the structure of `game`: what `VectorEnv.set_state` takes.
 
     Raises:
-      CodecError: words of another shape or type than the game's states have.
+      CodecError: words of another shape or type than the game's states have, or a state that no play leads to; the
+        message names the field.
     """
     import jax
 
     from .transition import start
+    from .validation import first_flaw
 
     words = np.asarray(words)
     width = game.spec.state_bytes // _WORD.itemsize
@@ -107,7 +109,11 @@ def unpack_state(game: "Game[State]", words: np.ndarray) -> "EngineState[State]"
         np.ascontiguousarray(column).reshape(len(words), *leaf.shape)
         for column, leaf in zip(columns, leaves, strict=True)
     ]
-    return jax.tree.unflatten(structure, shaped)
+    states = jax.tree.unflatten(structure, shaped)
+    flaw = first_flaw(game, states)
+    if flaw:
+        raise CodecError(flaw)
+    return states
 
 
 def _layout(spec: GameSpec, encoding: str) -> tuple[np.dtype | None, tuple[int, ...]]:

@@ -6,7 +6,7 @@ more.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import jax
@@ -73,6 +73,14 @@ class Game(Protocol[State]):
 
     def player(self, state: State) -> Array:
         """i32[], whose turn it is."""
+        ...
+
+    def invariants(self, state: State) -> Mapping[str, Array]:
+        """What is true of every state that play can reach, bool[] each, under a name: the field and what is wrong.
+
+        `codec.unpack_state` asks it of bytes from outside; no step does. It need not know everything, but whatever
+        passes must play on to an end.
+        """
         ...
 
     def symmetries(self) -> Sequence[Symmetry[State]]:

@@ -5,7 +5,7 @@ numbers that say it two are kept, the number of rises in difficulty and the step
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -151,6 +151,25 @@ class Asterix:
     def player(self, state: AsterixState) -> Array:
         return (state.player & 0).astype(jnp.int32)
 
+    def invariants(self, state: AsterixState) -> Mapping[str, Array]:
+        x, y, to_spawn, to_move, risen = (_field(state.player, at) for at in (_X, _Y, _TO_SPAWN, _TO_MOVE, _RISEN))
+        to_rise = state.player >> _TO_RISE
+        columns, kinds = _nibbles(state.columns), _nibbles(state.kinds)
+        met = _met(state.columns, state.kinds, 4 * (y - 1), x)
+        return {
+            "columns: a thing beyond the screen": (columns < SIDE).all(),
+            "columns: a column for an empty lane": ((columns == 0) | (kinds != 0)).all(),
+            "kinds: none that there is": ((kinds == 0) | ((kinds & _FILLED != 0) & (kinds < 2 * _GOLD))).all(),
+            "kinds: gold where the player is": met & _GOLD == 0,
+            "player: beyond the lanes": (x < SIDE) & (y >= 1) & (y <= LANES),
+            "player: more rises in difficulty than there are": risen <= _RISES,
+            "player: the next thing appears later than ever": to_spawn <= _SPAWN - risen,
+            "player: things move later than ever": to_move <= _MOVE - (risen >> 1),
+            "player: the next rise is too far off": to_rise <= _RISE,
+            "player: a rise after the last one": (risen < _RISES) | (to_rise == _RISE),
+            "meta: the game goes on though an enemy has met the player": ~_is_enemy(met),
+        }
+
     def symmetries(self) -> Sequence[Symmetry[AsterixState]]:
         """The mirrors of left and right and of top and bottom, and both together."""
         return [
@@ -186,6 +205,11 @@ _THINGS = {
 def _field(player: Array, place: int) -> Array:
     """The nibble that begins at bit `place`, u32[]."""
     return (player >> place) & 0xF
+
+
+def _nibbles(word: Array) -> Array:
+    """u32[8], the lowest first."""
+    return (word >> (4 * np.arange(LANES, dtype=np.uint32))) & 0xF
 
 
 def _walked(player: Array, action: Array) -> Array:

@@ -6,7 +6,7 @@ by one with a borrow and a carry for all places at once, and `backgammon_moves` 
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from .backgammon_moves import (
     POINTS,
     Counts,
     View,
+    are_left,
     count_at,
     dice,
     legal_sources,
@@ -41,6 +42,8 @@ from .backgammon_moves import (
 
 CHECKERS = 15
 PASS = FACES * BAR
+_BARS = np.uint32(1 << BAR), np.uint32(1)  # White's and Black's, as the next
+_HOMES = np.uint32(0x7E), np.uint32(0x7E << (POINTS - FACES))
 _ROLLS = FACES * (FACES + 1) // 2
 _OPENINGS = FACES * (FACES - 1)  # two different dice, and who begins
 _FIRST = ((24, 2), (13, 5), (8, 3), (6, 5))  # (point, checkers), alike for both
@@ -171,6 +174,26 @@ class Backgammon:
 
     def player(self, state: BackgammonState) -> Array:
         return _is_black(state).astype(jnp.int32)
+
+    def invariants(self, state: BackgammonState) -> Mapping[str, Array]:
+        counts, numbers = _counts(state), "ones, twos, fours, eights"
+        here, sides = occupied(counts), (occupied(counts) & ~state.black, occupied(counts) & state.black)
+        mine, theirs = (jnp.where(_is_black(state), a, b) for a, b in (sides[::-1], sides))
+        few = [total([word & side for word in counts]) <= CHECKERS for side in sides]
+        waits = [side & bar != 0 for side, bar in zip(sides, _BARS, strict=True)]
+        closed = [side & several(counts) & home == home for side, home in zip(sides, _HOMES, strict=True)]
+        return {
+            f"{numbers}: bits beyond the bars": here >> (BAR + 1) == 0,
+            f"{numbers}: more than fifteen checkers of one side": few[0] & few[1],
+            f"{numbers}: both sides wait for ever before closed boards": ~(waits[0] & waits[1] & closed[0] & closed[1]),
+            "black: bits on empty places": state.black & ~here == 0,
+            "black: a checker on the other side's bar": (sides[0] & _BARS[1]) | (sides[1] & _BARS[0]) == 0,
+            "turn: unused bits": state.turn >> 10 == 0,
+            "turn: dice that no roll leaves": are_left(state.turn),
+            "turn: no dice though the player who moves has checkers": (dice(state.turn)[0] != 0) | (mine == 0),
+            "turn: the player who does not move has no checkers": theirs != 0,
+            "meta: the game goes on though it is won": mine != 0,
+        }
 
     def symmetries(self) -> Sequence[Symmetry[BackgammonState]]:
         """None that keeps the players: the board is the same for both, but runs in one direction for each."""

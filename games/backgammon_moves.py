@@ -144,6 +144,14 @@ def dice(turn: Array) -> tuple[Array, Array, Array]:
     return turn & 7, (turn >> _LEFT) & 7, (turn >> _OTHER) & 7
 
 
+def are_left(turn: Array) -> Array:
+    """bool[], whether a roll, and moves by some of it, can leave these dice."""
+    die, left, other = dice(turn)
+    alone = (other == 0) & (left >= 1) & (left <= 4)
+    both = (other != 0) & (left == 1) & (other < die)
+    return jnp.where(die == 0, (left == 0) & (other == 0), (die <= FACES) & (alone | both))
+
+
 def played(turn: Array, die: Array) -> Array:
     """The turn after a move by `die`; one that is not left, as for a pass, gives up all."""
     first, left, other = dice(turn)

@@ -5,7 +5,7 @@ or altogether changes it by an exclusive or with 1, 3 or 2.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -129,6 +129,21 @@ class Breakout:
 
     def player(self, state: BreakoutState) -> Array:
         return (state.ball & 0).astype(jnp.int32)
+
+    def invariants(self, state: BreakoutState) -> Mapping[str, Array]:
+        x, y, last_x, last_y, paddle = (_field(state.ball, place) for place in (_X, _Y, _LAST_X, _LAST_Y, _PADDLE))
+        inside = state.ball >> _INSIDE
+        rests = (x == last_x) & (x != 0) & (x != SIDE - 1)
+        return {
+            "bricks: bits beyond the three rows": state.bricks & ~np.uint32(_BRICKS) == 0,
+            "ball: unused bits": inside <= 1,
+            "ball: it is, or was, beyond the screen": (x < SIDE) & (y < SIDE) & (last_x < SIDE) & (last_y < _FLOOR),
+            "ball: the paddle is beyond the screen": paddle < SIDE,
+            "ball: it has gone more than a cell": (x - last_x + 1 <= 2) & (y - last_y + 1 <= 2),
+            "ball: it has gone straight up or down away from the walls": ~rests,
+            "ball: inside a brick where none is near": (inside == 0) | (y <= _BRICK_ROWS + 1),
+            "meta: the game goes on though the paddle has missed the ball": y != _FLOOR,
+        }
 
     def symmetries(self) -> Sequence[Symmetry[BreakoutState]]:
         """The mirror of left and right."""

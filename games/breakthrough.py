@@ -6,10 +6,11 @@ directions of either side, two words each, and need no further packing.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from ..engine import bits
@@ -24,6 +25,7 @@ DIRECTIONS = ((1, -1), (1, 0), (1, 1), (-1, -1), (-1, 0), (-1, 1))  # (rows, col
 _WORD = 32
 _STAYS_WITHIN = {-1: 0xFEFEFEFE, 0: 0xFFFFFFFF, 1: 0x7F7F7F7F}  # the columns from which such a step does
 _HOME = 0xFFFF  # two rows of a word
+_NEAR, _FAR, _EVERY = np.uint32(0xFF), np.uint32(0xFF << 24), np.uint32(0xFFFFFFFF)  # rows 1, 8, and all of a word
 _NAMES = [column + str(row + 1) for row in range(SIDE) for column in "abcdefgh"]
 
 Board = tuple[Array, Array]  # u32[] each: rows 1-4, a1 at bit 0 and b1 at bit 1, and rows 5-8
@@ -108,6 +110,25 @@ class Breakthrough:
     def player(self, state: BreakthroughState) -> Array:
         return (state.black_turn & 1).astype(jnp.int32)
 
+    def invariants(self, state: BreakthroughState) -> Mapping[str, Array]:
+        white, black, turn = (state.white_low, state.white_high), (state.black_low, state.black_high), state.black_turn
+        arrived = white[1] & _FAR, black[0] & _NEAR  # White's on the last row, Black's on the first
+        gone = white[0] | white[1] == 0, black[0] | black[1] == 0
+        was_white = turn != 0  # who moved last
+        return {
+            "black_turn: neither all bits nor none": (turn == 0) | (turn == _EVERY),
+            "white_low, black_low: two pieces on one square": white[0] & black[0] == 0,
+            "white_high, black_high: two pieces on one square": white[1] & black[1] == 0,
+            "white_low, white_high: more than sixteen pieces": bits.count(white) <= 2 * SIDE,
+            "black_low, black_high: more than sixteen pieces": bits.count(black) <= 2 * SIDE,
+            "white_high: more on the last row than one piece that has just come": (arrived[0] == 0)
+            | (was_white & (bits.popcount(arrived[0]) == 1)),
+            "black_low: more on the first row than one piece that has just come": (arrived[1] == 0)
+            | (~was_white & (bits.popcount(arrived[1]) == 1)),
+            "black_turn: the player who has moved has no piece": ~jnp.where(was_white, *gone),
+            "meta: the game goes on though a side has won": (arrived[0] | arrived[1] == 0) & ~gone[0] & ~gone[1],
+        }
+
     def symmetries(self) -> Sequence[Symmetry[BreakthroughState]]:
         """The mirror of left and right."""
         image = []
@@ -175,8 +196,13 @@ def _back(board: Board, rows: int, columns: int) -> Board:
 
 
 def _mirror(state: BreakthroughState) -> BreakthroughState:
-    boards = (state.white_low, state.white_high, state.black_low, state.black_high)
-    return BreakthroughState(*map(_mirror_rows, boards), state.black_turn)
+    return BreakthroughState(
+        _mirror_rows(state.white_low),
+        _mirror_rows(state.white_high),
+        _mirror_rows(state.black_low),
+        _mirror_rows(state.black_high),
+        state.black_turn,
+    )
 
 
 def _mirror_rows(word: Array) -> Array:

@@ -9,7 +9,7 @@ same bits. Another device agrees within rounding.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,11 @@ _POLE_MASS, _TOTAL_MASS, _HALF_LENGTH = 0.1, 1.1, 0.5
 _MOMENT = _POLE_MASS * _HALF_LENGTH
 _START_STEP = 0.05 / (1 << 16)
 _HUGE = np.float32(1e30)
+# While a game lasts it crosses the track, or the angle between the limits, in no less than a step; and what a step
+# beyond the limits can make of that.
+_FASTEST, _FASTEST_SPIN = 250.0, 25.0  # metres and radians a second: 4.8 m and 24 degrees in 0.02 s, and a push
+_MORE = 1.0  # by one more push
+_FARTHEST, _LARGEST_ANGLE = POSITION_LIMIT + _FASTEST * _TIME_STEP, ANGLE_LIMIT + _FASTEST_SPIN * _TIME_STEP
 
 
 @jax.tree_util.register_dataclass
@@ -95,6 +100,20 @@ class CartPole:
 
     def player(self, state: CartPoleState) -> Array:
         return (state.angle & 0).astype(jnp.int32)
+
+    def invariants(self, state: CartPoleState) -> Mapping[str, Array]:
+        """No comparison holds of what is not a number."""
+        position, velocity, angle, spin = (jnp.abs(number) for number in self.observe(state, jnp.int32(0)))
+        on_track, upright = position <= np.float32(POSITION_LIMIT), angle <= np.float32(ANGLE_LIMIT)
+        more = jnp.where(on_track & upright, np.float32(0), np.float32(_MORE))
+        return {
+            "position: not a number, or farther out than a game goes": position <= np.float32(_FARTHEST + _MORE),
+            "velocity: not a number, or faster than a game allows": velocity <= np.float32(_FASTEST) + more,
+            "angle: not a number, or larger than a game goes": angle <= np.float32(_LARGEST_ANGLE + _MORE),
+            "spin: not a number, or faster than a game allows": spin <= np.float32(_FASTEST_SPIN) + more,
+            "meta: the game goes on though the cart is too far out": on_track,
+            "meta: the game goes on though the pole is too low": upright,
+        }
 
     def symmetries(self) -> Sequence[Symmetry[CartPoleState]]:
         """None that rearranges the observation: the mirror of left and right changes the signs of all four numbers."""

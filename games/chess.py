@@ -14,7 +14,7 @@ a position occurred once before it is taken for a third occurrence with a probab
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from ..engine.game import Step, Symmetry
 from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import chess_moves as moves
+from .chess_claims import claims_of
 from .chess_moves import DISTANCES, KNIGHT_JUMPS, Position
 from .chess_squares import DIRECTIONS, SIDE, SQUARES, Squares, mask
 
@@ -129,6 +130,16 @@ class Chess:
 
     def player(self, state: ChessState) -> Array:
         return ((state.position.status >> moves.BLACK_TO_MOVE_AT) & 1).astype(jnp.int32)
+
+    def invariants(self, state: ChessState) -> Mapping[str, Array]:
+        position, clock, hashed = state.position, _clock(state.position), _hash(state.position)
+        earlier, history = _remember(state.history, clock, hashed)
+        return {
+            **claims_of(position),
+            "status: the clock of the fifty-move rule has run over": clock <= FIFTY_MOVES,
+            "history: its last position is not the board's": (history == state.history).all(),
+            "meta: the game goes on after a draw": (earlier < 2) & (clock < FIFTY_MOVES) & ~_dead(position),
+        }
 
     def symmetries(self) -> Sequence[Symmetry[ChessState]]:
         """None: to turn the board would change whose move it is."""

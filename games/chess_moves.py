@@ -52,7 +52,7 @@ NUM_PLANES = UNDERPROMOTION_PLANES + 9
 CASTLE_SHORT, CASTLE_LONG = E * DISTANCES + 1, W * DISTANCES + 1  # planes in which a king moves by two
 
 LAST_RANKS = RANK_1 | (RANK_1 << 56)
-_CASTLING_SQUARES = (0x90, 0x11, 0x90 << 56, 0x11 << 56)  # K, Q, k, q: where the king and the rook must not have moved
+CASTLING_SQUARES = (0x90, 0x11, 0x90 << 56, 0x11 << 56)  # K, Q, k, q: where the king and the rook must not have moved
 # The steps of file and rank of all directions, plus 1, in 2 bits each; of the knight's jumps, plus 2, in 3 bits each.
 _STEPS = tuple(sum((way[axis] + 1) << (2 * i) for i, way in enumerate(DIRECTIONS)) for axis in (0, 1))
 _JUMPS = tuple(sum((way[axis] + 2) << (3 * i) for i, way in enumerate(KNIGHT_JUMPS)) for axis in (0, 1))
@@ -290,7 +290,7 @@ def _next_status(status: Array, plane: Array, square: Array, touched: Squares, p
     """u32[], the status word after a move between the `touched` squares."""
     clock = jnp.where(pawn | captured, 0, (status & CLOCK) + 1)
     lost = jnp.uint32(0)
-    for right, squares in enumerate(_CASTLING_SQUARES):
+    for right, squares in enumerate(CASTLING_SQUARES):
         lost = lost | (touched.within(squares).any().astype(jnp.uint32) << right)
     rights = status & ~(lost << RIGHTS_AT) & (0xF << RIGHTS_AT)
     double = pawn & ((plane == N * DISTANCES + 1) | (plane == S * DISTANCES + 1))

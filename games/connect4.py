@@ -5,10 +5,11 @@ moves along one of the four directions of a line and never wraps. The low word h
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from ..engine import bits
@@ -23,6 +24,8 @@ _LOW_COLUMNS = 4
 _LOW_BITS = _STRIDE * _LOW_COLUMNS
 _DIRECTIONS = (1, _STRIDE - 1, _STRIDE, _STRIDE + 1)
 _COLUMN = (1 << _STRIDE) - 1
+# The lowest cells of the columns in the low and in the high word
+_COLUMNS_OF = [sum(1 << _STRIDE * place for place in range(width)) for width in (_LOW_COLUMNS, COLUMNS - _LOW_COLUMNS)]
 
 
 @jax.tree_util.register_dataclass
@@ -89,6 +92,24 @@ class Connect4:
     def player(self, state: Connect4State) -> Array:
         low, high = state.own_low | state.other_low, state.own_high | state.other_high
         return (bits.popcount(low) + bits.popcount(high)) & 1
+
+    def invariants(self, state: Connect4State) -> Mapping[str, Array]:
+        own, other = (state.own_low, state.own_high), (state.other_low, state.other_high)
+        ahead = bits.count(other) - bits.count(own)
+        claims = {}
+        for name, mine, theirs, columns in zip(("low", "high"), own, other, _COLUMNS_OF, strict=True):
+            discs, cells = mine | theirs, np.uint32(columns * ((1 << ROWS) - 1))
+            claims |= {
+                f"own_{name}: bits beyond the board": mine & ~cells == 0,
+                f"other_{name}: bits beyond the board": theirs & ~cells == 0,
+                f"own_{name}, other_{name}: two discs in one cell": mine & theirs == 0,
+                f"own_{name}, other_{name}: a disc hangs in the air": (discs + np.uint32(columns)) & discs == 0,
+            }
+        return claims | {
+            "own, other: not as many discs of either side as taking turns makes": (ahead == 0) | (ahead == 1),
+            "own: four in a row of the player to move": ~_has_four(*own),
+            "meta: the game goes on after four in a row": ~_has_four(*other),
+        }
 
     def symmetries(self) -> Sequence[Symmetry[Connect4State]]:
         """The mirror of left and right."""

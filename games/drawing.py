@@ -53,9 +53,9 @@ def board_svg(
         parts += [_target(f'data-action="{column}"', column * _CELL, 0, height) for column in range(columns)]
     else:
         parts += [
-            _target(_purpose(row * columns + column, names and names[row][column]), column * _CELL, row * _CELL, _CELL)
-            for row in range(rows)
-            for column in range(columns)
+            _target(_purpose(row * columns + column, name), column * _CELL, row * _CELL, _CELL)
+            for row, line in enumerate(names or [[None] * columns] * rows)
+            for column, name in enumerate(line)
         ]
     if pass_action is not None:
         parts.append(f'<text class="word" x="{width // 2}" y="{height + 21}">pass</text>')

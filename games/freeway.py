@@ -4,7 +4,7 @@ All cars drive at once by arithmetic on nibbles. Each has a row of its own, so o
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -106,6 +106,20 @@ class Freeway:
     def player(self, state: FreewayState) -> Array:
         return (state.chicken & 0).astype(jnp.int32)
 
+    def invariants(self, state: FreewayState) -> Mapping[str, Array]:
+        columns, waits, speeds = (_nibbles(word) for word in (state.columns, state.waits, _magnitudes(state.speeds)))
+        row, rest = state.chicken & 0xF, state.chicken >> 4
+        on_chicken = (np.arange(1, CARS + 1, dtype=np.uint32) == row) & (columns == _CHICKENS)
+        return {
+            "columns: a car beyond the screen": (columns < SIDE).all(),
+            "columns: a car on the chicken": ~on_chicken.any(),
+            "waits: a car waits for more steps than by its speed": (waits <= speeds).all(),
+            "speeds: none that there is": ((speeds >= 1) & (speeds <= SPEEDS)).all(),
+            "chicken: beyond the screen": row <= _BOTTOM,
+            "chicken: it rests for too long": rest <= _REST,
+            "chicken: at the top without a move that has just led there": (row != 0) | (rest == _REST - 1),
+        }
+
     def symmetries(self) -> Sequence[Symmetry[FreewayState]]:
         """None: the chicken's column is not in the middle."""
         return []
@@ -173,6 +187,11 @@ def _is_zero(nibbles: Array) -> Array:
     """The lowest bit of each nibble that is zero."""
     folded = nibbles | (nibbles >> 1)
     return ~(folded | (folded >> 2)) & _ONES
+
+
+def _nibbles(word: Array) -> Array:
+    """u32[8], the lowest first."""
+    return (word >> (4 * np.arange(CARS, dtype=np.uint32))) & 0xF
 
 
 def _magnitudes(speeds: Array) -> Array:

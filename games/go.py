@@ -12,7 +12,7 @@ atari; and a move changes it for the chains beside the new stone only, and for t
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -25,19 +25,11 @@ from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import go_grid as grids
 from .go_grid import Grid, Plane
+from .go_picture import COLUMN_NAMES, board_svg
 
 _KO_BITS = 9  # of the info word: the point that ko bans
 _PASSED, _WHITE, _COUNT = 9, 10, 11  # where in it the rest begins
 _KOMI = "7.5"
-_COLUMN_NAMES = "ABCDEFGHJKLMNOPQRST"  # no I
-_CELL = 40
-_STYLE = (
-    "<style>.board{fill:#eef1f5}.line{stroke:#8d97a5;fill:none}.star{fill:#8d97a5}.p0{fill:#1d222a;stroke:#8d97a5}"
-    ".p1{fill:#fff;stroke:#3b4350}.ring{fill:none;stroke:#8d97a5;stroke-width:2}.hit{fill:transparent;cursor:pointer}"
-    ".word{fill:#3b4350;font:14px sans-serif;text-anchor:middle}"
-    "@media(prefers-color-scheme:dark){.board{fill:#262b33}.line{stroke:#6b7584}.star{fill:#6b7584}.p0{fill:#0b0d10}"
-    ".p1{fill:#e6eaf0}.word{fill:#c3cad4}}</style>"
-)
 
 
 @jax.tree_util.register_dataclass
@@ -137,6 +129,20 @@ class Go:
     def player(self, state: GoState) -> Array:
         return _flag(state, _WHITE).astype(jnp.int32)
 
+    def invariants(self, state: GoState) -> Mapping[str, Array]:
+        grid, occupied = self._grid, _occupied(state)
+        own, other = (grid.cells(plane) != 0 for plane in (state.own, grids.without(occupied, state.own)))
+        named = map(grids.is_equal, state.labels, grid.labels_of(own, other))
+        stifled, atari = grid.short_of_liberties(own, other)
+        return {
+            "own: stones without a label": ~grids.is_any(grids.without(state.own, occupied)),
+            "labels: bits beyond the board": ~grids.is_any(grids.without(occupied, grid.full)),
+            "labels: not the names of the chains": functools.reduce(jnp.logical_and, named),
+            "labels: a chain without a liberty": ~grids.is_any(stifled),
+            "atari: not the chains with exactly one liberty": grids.is_equal(state.atari, atari),
+            **self._claims_of_info(state, occupied),
+        }
+
     def observe(self, state: GoState, player: Array) -> Array:
         """f32[N, N, 6]: stones of the player, of the opponent, those in atari, points that ko or superko bans, ones if
         the player is White, ones after a pass.
@@ -161,23 +167,23 @@ class Go:
 
     def action_label(self, action: int) -> str:
         size = self._grid.size
-        return "pass" if action == self._pass else _COLUMN_NAMES[action % size] + str(size - action // size)
+        return "pass" if action == self._pass else COLUMN_NAMES[action % size] + str(size - action // size)
 
     def parse_action(self, text: str) -> int:
         size = self._grid.size
         labels = [self.action_label(action).upper() for action in range(self._pass + 1)]
         if text.strip().upper() not in labels:
-            last = _COLUMN_NAMES[size - 1]
+            last = COLUMN_NAMES[size - 1]
             wanted = f"write a column A-{last} (no I) and a row 1-{size}, such as C4, or pass"
             raise ValueError(f"{text!r} is no move; {wanted}")
         return labels.index(text.strip().upper())
 
     def draw(self, state: GoState) -> str:
-        return _board_svg(self._owners(state))
+        return board_svg(self._owners(state))
 
     def text(self, state: GoState) -> str:
         size = self._grid.size
-        footer = "   " + " ".join(_COLUMN_NAMES[:size])
+        footer = "   " + " ".join(COLUMN_NAMES[:size])
         rows = [" ".join(".XO"[owner + 1] for owner in row) for row in self._owners(state)]
         return "\n".join([*(f"{size - number:>2} {row}" for number, row in enumerate(rows)), footer])
 
@@ -257,6 +263,30 @@ class Go:
         start = grids.common(grid.around(own), empty), grids.common(grid.around(other), empty)
         first, second, _ = jax.lax.while_loop(lambda carry: carry[2], grow, (*start, over))
         return grids.count(grids.union(own, first)) - grids.count(grids.union(other, second))
+
+    def _claims_of_info(self, state: GoState, occupied: Plane) -> dict[str, Array]:
+        grid, other, info = self._grid, grids.without(occupied, state.own), state.info
+        number, moves = info & ((1 << _KO_BITS) - 1), info >> _COUNT
+        ko, _ = grid.point(number)
+        around = grids.common(grid.around(ko), grid.full)
+        is_ko = ~grids.is_any(grids.union(grids.common(ko, occupied), grids.without(around, other)))
+        is_ko = is_ko & grids.is_any(grids.common(around, state.atari)) & ~_flag(state, _PASSED)
+        claims = {
+            "info: the point of ko is beyond the board": number <= self._pass,
+            "info: ko where no stone has just been taken": (number == self._pass) | is_ko,
+        }
+        if state.history is None:
+            return claims | {"info: unused bits are set": moves == 0}
+        index = jnp.arange(self.spec.max_steps, dtype=jnp.uint32)
+        last = jnp.sum(jnp.where(index + 1 == moves, state.history, 0), axis=1, dtype=jnp.uint32)
+        return claims | {
+            "info: more moves than the engine allows": moves <= self.spec.max_steps,
+            "info: fewer moves than stones or passes": moves
+            >= (grids.count(occupied) + _flag(state, _PASSED)).astype(jnp.uint32),
+            "info: not the player's turn after so many moves": (moves & 1 == 1) == _flag(state, _WHITE),
+            "history: its last position is not the board's": (last == self._hash(state)).all(),
+            "history: bits beyond the last position": jnp.where(index < moves, 0, state.history).max() == 0,
+        }
 
     def _symmetry(self, mirrored: int, turns: int) -> Symmetry[GoState]:
         grid = self._grid
@@ -375,34 +405,3 @@ def _chain_of(point: Plane, labels: tuple[Plane, ...]) -> tuple[Plane, Array]:
         label = label | (wanted & np.uint32(1 << k))
         differs = tuple(differing | (word ^ wanted) for differing, word in zip(differs, plane, strict=True))
     return tuple(~word for word in differs), label
-
-
-def _board_svg(owners: Sequence[Sequence[int]]) -> str:
-    """Stones on the crossings of lines; Black has a ring. A bar below the board passes."""
-    size = len(owners)
-    side, bar = (size + 1) * _CELL, 32
-    first, last = _CELL, size * _CELL
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side + bar}" width="{side}" '
-        f'height="{side + bar}" role="img">{_STYLE}<rect class="board" width="{side}" height="{side + bar}" rx="8"/>'
-    ]
-    for index in range(size):
-        at = first + index * _CELL
-        parts.append(f'<path class="line" d="M{first} {at}H{last}M{at} {first}V{last}"/>')
-        parts.append(f'<text class="word" x="{at}" y="{side - 6}">{_COLUMN_NAMES[index]}</text>')
-        parts.append(f'<text class="word" x="12" y="{at + 5}">{size - index}</text>')
-    stars = (3, 9, 15) if size == 19 else (2, 4, 6)
-    corners = [(y, x) for y in stars for x in stars if size == 19 or (y == 4) == (x == 4)]
-    parts += [f'<circle class="star" cx="{first + x * _CELL}" cy="{first + y * _CELL}" r="4"/>' for y, x in corners]
-    for row, line in enumerate(owners):
-        for column, owner in enumerate(line):
-            x, y = first + column * _CELL, first + row * _CELL
-            if owner >= 0:
-                parts.append(f'<circle class="p{owner}" cx="{x}" cy="{y}" r="18"/>')
-            if owner == 0:
-                parts.append(f'<circle class="ring" cx="{x}" cy="{y}" r="9"/>')
-            at = f'x="{x - _CELL // 2}" y="{y - _CELL // 2}" width="{_CELL}" height="{_CELL}"'
-            parts.append(f'<rect class="hit" data-action="{row * size + column}" {at}/>')
-    parts.append(f'<text class="word" x="{side // 2}" y="{side + 18}">pass</text>')
-    parts.append(f'<rect class="hit" data-action="{size * size}" y="{side}" width="{side}" height="{bar}"/>')
-    return "".join(parts) + "</svg>"

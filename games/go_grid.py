@@ -115,17 +115,21 @@ class Grid:
         A chain has the largest label of its points; they spread from stone to stone until nothing changes.
         """
         row, column = np.divmod(np.arange(self.size**2, dtype=np.uint32).reshape(self.size, self.size), self.size)
-        colour = first + 2 * second.astype(jnp.uint32)
-
-        def spread(labels: Array) -> Array:
-            for y, x in SIDES:
-                alike = shifted(colour, y, x) == colour
-                labels = jnp.maximum(labels, jnp.where(alike, shifted(labels, y, x), 0))
-            return labels
-
-        start = jnp.where(colour != 0, row * self._pairs + (column >> 1) + 1, 0).astype(jnp.uint32)
-        labels = jax.lax.while_loop(lambda labels: (spread(labels) != labels).any(), spread, start)
+        points = (row * self._pairs + (column >> 1) + 1).astype(np.uint32)
+        labels = _largest_in_chain(jnp.asarray(points), first + 2 * second.astype(jnp.uint32))
         return tuple(self.plane_of((labels >> k) & 1 != 0) for k in range(self.label_bits))
+
+    def short_of_liberties(self, first: Array, second: Array) -> tuple[Plane, Plane]:
+        """(stones of chains without a liberty, of chains with exactly one) of two colours, bool[N, N] each."""
+        colour = first + 2 * second.astype(jnp.uint32)
+        number = jnp.arange(1, self.size**2 + 1, dtype=jnp.uint32).reshape(self.size, self.size)
+        last, first_from_the_end = (
+            _largest_in_chain(_largest_beside(jnp.where(colour == 0, numbers, 0)), colour)
+            for numbers in (number, self.size**2 + 1 - number)
+        )
+        # Numbered from either end, a point has numbers of this sum; two liberties, the last of each, have more.
+        single = last + first_from_the_end == self.size**2 + 1
+        return self.plane_of((colour != 0) & (last == 0)), self.plane_of(single)
 
     def _plane(self, words: Sequence[int] | Array) -> Plane:
         values = jnp.asarray(words, jnp.uint32)
@@ -136,6 +140,27 @@ def shifted(board: Array, y: int, x: int) -> Array:
     """[N, N], at each point what its neighbour in that direction (of `SIDES`) has, 0 beyond the edge."""
     size = board.shape[0]
     return jnp.pad(board, 1)[y : y + size, x : x + size]
+
+
+def _largest_beside(values: Array) -> Array:
+    """u32[N, N], the largest of the values on the four sides of each point."""
+    return functools.reduce(jnp.maximum, (shifted(values, y, x) for y, x in SIDES))
+
+
+def _largest_in_chain(values: Array, colour: Array) -> Array:
+    """u32[N, N], on each stone the largest of `values` on its chain; 0 where `colour` (u32[N, N]) is 0.
+
+    Values spread from stone to stone until nothing changes.
+    """
+
+    def spread(found: Array) -> Array:
+        for y, x in SIDES:
+            alike = shifted(colour, y, x) == colour
+            found = jnp.maximum(found, jnp.where(alike, shifted(found, y, x), 0))
+        return found
+
+    start = jnp.where(colour != 0, values, 0)
+    return jax.lax.while_loop(lambda found: (spread(found) != found).any(), spread, start)
 
 
 def union(a: Plane, b: Plane) -> Plane:
@@ -164,6 +189,11 @@ def where(flag: Array, plane: Plane) -> Plane:
 def spread(flag: Array) -> Array:
     """All ones where `flag` is True, else all zeros, u32[]."""
     return jnp.where(flag, _EVERY, np.uint32(0))
+
+
+def is_equal(a: Plane, b: Plane) -> Array:
+    """bool[], whether the planes have the same points."""
+    return ~is_any(difference(a, b))
 
 
 def is_any(plane: Plane) -> Array:

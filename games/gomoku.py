@@ -6,7 +6,7 @@ along with the stones and tells whose turn it is.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -97,6 +97,19 @@ class Gomoku:
 
     def player(self, state: GomokuState) -> Array:
         return (state.rows[0] >> 31).astype(jnp.int32)
+
+    def invariants(self, state: GomokuState) -> Mapping[str, Array]:
+        own, other = state.rows & _ROW, (state.rows >> _HALF) & _ROW
+        turns = state.rows & np.uint32(1 << SIDE | 1 << 31)
+        ahead = jnp.sum(bits.popcount(other)) - jnp.sum(bits.popcount(own))
+        return {
+            "rows: bits beyond the board": (turns[1:] == 0).all(),
+            "rows: nobody's turn, or both players'": bits.popcount(turns[0]) == 1,
+            "rows: two stones on one point": (own & other == 0).all(),
+            "rows: not as many stones of either side as taking turns makes": ahead == self.player(state),
+            "rows: five in a row of the player to move": ~_has_five(own),
+            "meta: the game goes on after five in a row": ~_has_five(other),
+        }
 
     def symmetries(self) -> Sequence[Symmetry[GomokuState]]:
         """The seven turns and mirrors of a square other than the identity."""

@@ -9,7 +9,7 @@ chain names it, whatever the order of the moves was.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -119,6 +119,26 @@ class Hex:
 
     def player(self, state: HexState) -> Array:
         return (state.colours[-1] >> 31).astype(jnp.int32)
+
+    def invariants(self, state: HexState) -> Mapping[str, Array]:
+        occupied, player = _occupied(state), self.player(state)
+        stones = (*state.colours[:-1], state.colours[-1] & ~_TURN)
+        again, connected = _laid_again(state, half_turn=False)
+        pairs = zip(jax.tree.leaves(state.labels), jax.tree.leaves(again.labels), strict=True)
+        second = bits.count(stones)
+        ahead = bits.count(occupied) - 2 * second  # stones of player 0 beyond those of player 1
+        # A swapped stone makes player 1 the one who is ahead, or level, from then on.
+        swapped = (ahead == player - 1) & (second > 0) if self._swap else jnp.zeros((), bool)
+        return {
+            "labels: bits beyond the board": _none(word & ~full for word, full in zip(occupied, _FULL, strict=True)),
+            "labels: not the names of the chains": _none(a ^ b for a, b in pairs),
+            "colours: bits on empty cells or beyond the board": _none(
+                word & ~cells for word, cells in zip(stones, occupied, strict=True)
+            ),
+            "colours: not as many stones of either side as taking turns makes": (ahead == player) | swapped,
+            "colours: the player to move has connected": (connected >> player.astype(jnp.uint32)) & 1 == 0,
+            "meta: the game goes on though a side has connected": connected == 0,
+        }
 
     def symmetries(self) -> Sequence[Symmetry[HexState]]:
         """Half a turn. (The swap stays as it is: to mirror and to turn can be done in either order.)"""
@@ -296,20 +316,33 @@ def _interleaved(planes: Sequence[bits.Words]) -> Array:
     return jnp.concatenate(parts).astype(jnp.float32)
 
 
+def _none(words: Iterable[Array]) -> Array:
+    """bool[], no bit is set in any word."""
+    return _any_of(list(words)) == 0
+
+
 def _half_turn(state: HexState) -> HexState:
-    """The board turned; its chains are named anew by placing stone after stone."""
+    turned, _ = _laid_again(state, half_turn=True)
+    return HexState(turned.labels, (*turned.colours[:-1], turned.colours[-1] | (state.colours[-1] & _TURN)))
+
+
+def _laid_again(state: HexState, half_turn: bool) -> tuple[HexState, Array]:
+    """(the stones placed one after the other, so that their chains are named anew, on the board as it is or turned, and
+    in player 0's turn; u32[], the players who have connected their edges, bit 0 and bit 1).
+    """
     occupied = _occupied(state)
 
-    def place(number: Array, turned: HexState) -> HexState:
+    def place(number: Array, laid: tuple[HexState, Array]) -> tuple[HexState, Array]:
+        board, connected = laid
         cell = number.astype(jnp.uint32)
-        turn = _spread(bits.is_set(state.colours, number).astype(jnp.uint32))
-        placed, _ = _placed(turned, CELLS - 1 - cell, turn)
+        colour = bits.is_set(state.colours, number).astype(jnp.uint32)
+        placed, touched = _placed(board, CELLS - 1 - cell if half_turn else cell, _spread(colour))
+        done = jnp.where(touched == _BOTH_EDGES, connected | (np.uint32(1) << colour), connected)
         is_stone = bits.is_set(occupied, number)
-        return jax.tree.map(lambda new, old: jnp.where(is_stone, new, old), placed, turned)
+        return jax.tree.map(lambda new, old: jnp.where(is_stone, new, old), (placed, done), laid)
 
     empty = (jnp.uint32(0),) * _WORDS
-    turned = jax.lax.fori_loop(0, CELLS, place, HexState((empty,) * _LABEL_BITS, empty))
-    return HexState(turned.labels, (*turned.colours[:-1], turned.colours[-1] | (state.colours[-1] & _TURN)))
+    return jax.lax.fori_loop(0, CELLS, place, (HexState((empty,) * _LABEL_BITS, empty), jnp.uint32(0)))
 
 
 def _board_svg(cells: Sequence[Sequence[int]], swap: bool) -> str:

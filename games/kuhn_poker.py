@@ -5,10 +5,11 @@ call (bet). Kuhn, "A simplified two-person poker", 1950, who also found its valu
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from ..engine import bits, keys
@@ -24,6 +25,8 @@ _MOVES = 3  # at most
 _DEALS = 6  # ordered pairs of different cards
 _PASS_PASS, _BET_PASS, _BET_BET, _PASS_BET_PASS = 0b100, 0b101, 0b111, 0b1010  # the moves, first lowest, below a one
 _PASS_BET_BET = 0b1110
+_UNFINISHED = (0b1, 0b10, 0b11, 0b110)  # nothing, a pass, a bet, a bet after a pass
+_FINISHED = (_PASS_PASS, _BET_PASS, _BET_BET, _PASS_BET_PASS, _PASS_BET_BET)
 
 
 @jax.tree_util.register_dataclass
@@ -105,6 +108,16 @@ class KuhnPoker:
     def player(self, state: KuhnState) -> Array:
         return (_num_moves(state.word >> 4) & 1).astype(jnp.int32)
 
+    def invariants(self, state: KuhnState) -> Mapping[str, Array]:
+        first, second, moves = state.word & 3, (state.word >> 2) & 3, state.word >> 4
+        goes_on = _is_one_of(moves, _UNFINISHED)
+        return {
+            "word: a card that is none of the three": (first < len(_RANKS)) & (second < len(_RANKS)),
+            "word: both players hold the same card": first != second,
+            "word: moves that the rules do not allow": goes_on | _is_one_of(moves, _FINISHED),
+            "meta: the game goes on after its last move": goes_on,
+        }
+
     def redeal(self, state: KuhnState, player: Array, key: Key) -> KuhnState:
         """Another card for the opponent, of the two that `player` does not hold."""
         own = jnp.where(player == 0, state.word, state.word >> 2) & 3
@@ -144,6 +157,11 @@ def _num_moves(moves: Array) -> Array:
     for place in range(1, _MOVES + 1):
         count = count + ((moves >> place) != 0)
     return count
+
+
+def _is_one_of(moves: Array, kinds: Sequence[int]) -> Array:
+    """bool[]."""
+    return (moves == np.array(kinds, np.uint32)).any()
 
 
 def _other_card(card: Array, number: Array) -> Array:

@@ -6,10 +6,11 @@ pair with the open card wins, else the higher rank. Southey et al., "Bayes' bluf
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from ..engine import bits, keys
@@ -29,6 +30,11 @@ _MOST_RAISES = 2
 _FIRST_CARD, _SECOND_CARD, _PUBLIC_CARD = 0, 3, 6  # three bits each
 _ROUNDS = (9, 17)  # where the three bits of the number of moves and then the four of which were raises lie
 _SECOND_ROUND, _FOLDED = 24, 25  # one bit each
+_UNUSED = np.uint32((1 << 32) - (1 << (_FOLDED + 1)) | 1 << (_ROUNDS[0] + 3 + _SLOTS))
+# A round's moves as they lie in the word, number and raises: it goes on; a raise has been answered; it is over.
+_OPEN_ROUNDS = tuple(made | raises << 3 for made, raises in ((0, 0), (1, 0), (1, 1), (2, 0b10), (2, 0b11), (3, 0b110)))
+_ANSWERED_ROUNDS = tuple(made | raises << 3 for made, raises in ((2, 1), (3, 0b10), (3, 0b11), (4, 0b110)))
+_CLOSED_ROUNDS = (2, *_ANSWERED_ROUNDS)  # nobody raised, or a raise was called
 
 
 @jax.tree_util.register_dataclass
@@ -122,6 +128,26 @@ class LeducPoker:
     def player(self, state: LeducState) -> Array:
         return (_current_round(state.word)[0] & 1).astype(jnp.int32)
 
+    def invariants(self, state: LeducState) -> Mapping[str, Array]:
+        word = state.word
+        first, second, public = (_field(word, place, 3) for place in (_FIRST_CARD, _SECOND_CARD, _PUBLIC_CARD))
+        in_second, folded = _field(word, _SECOND_ROUND, 1) == 1, _field(word, _FOLDED, 1) == 1
+        earlier, later = (_field(word, shift, 3 + _SLOTS) for shift in _ROUNDS)
+        current = jnp.where(in_second, later, earlier)
+        goes_on = _is_one_of(current, _OPEN_ROUNDS) & ~folded
+        called = in_second & _is_one_of(current, _CLOSED_ROUNDS)
+        ended = jnp.where(folded, _is_one_of(current, _ANSWERED_ROUNDS), called)
+        closed_before = jnp.where(in_second, _is_one_of(earlier, _CLOSED_ROUNDS), later == 0)
+        unseen = (public < _CARDS) & (public != first) & (public != second)
+        return {
+            "word: unused bits are set": word & _UNUSED == 0,
+            "word: a player's card is none of the six": (first < _CARDS) & (second < _CARDS),
+            "word: both players hold the same card": first != second,
+            "word: the open card is held, none of the six, or not due": jnp.where(in_second, unseen, public == _NONE),
+            "word: moves that the rules do not allow": (goes_on | ended) & closed_before,
+            "meta: the game goes on after its last move": goes_on,
+        }
+
     def redeal(self, state: LeducState, player: Array, key: Key) -> LeducState:
         """Another card for the opponent, of those that `player` neither holds nor sees."""
         own_at = jnp.where(player == 0, jnp.uint32(_FIRST_CARD), jnp.uint32(_SECOND_CARD))
@@ -163,6 +189,11 @@ class LeducPoker:
 
 def _field(word: Array, shift: int, width: int) -> Array:
     return (word >> shift) & ((1 << width) - 1)
+
+
+def _is_one_of(moves: Array, kinds: Sequence[int]) -> Array:
+    """bool[]."""
+    return (moves == np.array(kinds, np.uint32)).any()
 
 
 def _current_round(word: Array) -> tuple[Array, Array]:

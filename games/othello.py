@@ -7,7 +7,7 @@ whose turn it is.
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -94,6 +94,15 @@ class Othello:
 
     def player(self, state: OthelloState) -> Array:
         return ((state.all_even & _TURN) == 0).astype(jnp.int32)
+
+    def invariants(self, state: OthelloState) -> Mapping[str, Array]:
+        return {
+            "own_odd: a disc that all_odd lacks": state.own_odd & ~state.all_odd == 0,
+            "own_even: a disc that all_even lacks": state.own_even & ~(state.all_even | _TURN) == 0,
+            "all_odd: d5 or e5 is empty": state.all_odd & (_D5 | _E5) == _D5 | _E5,
+            "all_even: e4 is empty": state.all_even & _E4 == _E4,
+            "meta: the game goes on though neither side has a move": _someone_can_move(*_sides(state)),
+        }
 
     def symmetries(self) -> Sequence[Symmetry[OthelloState]]:
         """The seven turns and mirrors of the board; some swap the colours of the start, none changes the rules."""

@@ -25,6 +25,7 @@ from .seaquest_boards import FIRST_COLUMN, ROW, Board
 WAIT, LEFT, UP, RIGHT, DOWN, FIRE = range(6)
 LANES = 8
 MOST_DIVERS, MOST_OXYGEN, HARDEST = 6, 160, 8
+_BOARDS = 6  # the first fields of a state
 _LABELS = ("wait", "left", "up", "right", "down", "fire")
 _RELOAD = 5
 _ENEMY_OUTCOMES, _DIVER_OUTCOMES = 1 + LANES * 4, 1 + LANES * 2
@@ -191,6 +192,28 @@ class Seaquest:
 
     def player(self, state: SeaquestState) -> Array:
         return (state.sea & 0).astype(jnp.int32)
+
+    def invariants(self, state: SeaquestState) -> Mapping[str, Array]:
+        me, hull = _unpacked(state.player), lanes.union(*_cells(_unpacked(state.player)))
+        boards = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)[:_BOARDS]}
+        struck = lanes.touch(hull, lanes.union(state.fish, state.submarines, state.enemy_bullets))
+        return {f"{name}: bits beyond the lanes": lanes.within(board) for name, board in boards.items()} | {
+            "fish, submarines: two enemies on one cell": ~lanes.touch(state.fish, state.submarines),
+            "player: unused bits": state.player >> 30 == 0,
+            "player: a row below the lanes": me.row <= LANES,
+            "player: a column beyond the board": jnp.where(
+                me.facing_right, (me.column >= 1) & (me.column < SIDE), me.column < SIDE - 1
+            ),
+            "player: more air than there is": me.oxygen <= MOST_OXYGEN,
+            "player: all the air below the surface, or less on it": (me.oxygen == MOST_OXYGEN) == (me.row == 0),
+            "player: too many divers aboard": me.aboard <= MOST_DIVERS,
+            "player: harder than it can be": me.level <= HARDEST,
+            "player: it reloads for too long": me.reload < _RELOAD,
+            "player: the enemies swim later than ever": me.swim <= 4 - (me.level >> 1),
+            "sea: unused bits": state.sea >> (LANES + 3) == 0,
+            "meta: the game goes on without air": me.oxygen > 0,
+            "meta: the game goes on though the submarine is struck": ~struck,
+        }
 
     def symmetries(self) -> Sequence[Symmetry[SeaquestState]]:
         """The mirror of left and right."""

@@ -15,6 +15,7 @@ from .arcade import SIDE
 ROW = (1 << SIDE) - 1
 FIRST_COLUMN = 1 | (1 << SIDE) | (1 << 2 * SIDE)  # of a word
 _ALL = ROW * FIRST_COLUMN
+_CELLS = np.uint32(_ALL), np.uint32(_ALL), np.uint32(_ALL >> SIDE)
 _NOT_FIRST, _NOT_LAST = np.uint32(_ALL & ~FIRST_COLUMN), np.uint32(_ALL & ~(FIRST_COLUMN << (SIDE - 1)))
 
 Board = tuple[Array, Array, Array]  # u32[] each
@@ -50,6 +51,12 @@ def union(*boards: Board) -> Board:
 def touch(a: Board, b: Board) -> Array:
     """bool[], whether a cell is on both boards."""
     return (a[0] & b[0]) | (a[1] & b[1]) | (a[2] & b[2]) != 0
+
+
+def within(board: Board) -> Array:
+    """bool[], whether no bit beyond the 80 cells is set."""
+    beyond = [word & ~cells for word, cells in zip(board, _CELLS, strict=True)]
+    return beyond[0] | beyond[1] | beyond[2] == 0
 
 
 def lanes_of(flags: Array) -> Board:

@@ -6,7 +6,7 @@ the tail moves on, and no list of cells is kept. The rules are written out in do
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,11 @@ _WORDS = 4  # of a board: cell c = 10 * row + column is bit c % 32 of word c // 
 _ALL = bits.full(CELLS)
 _TAIL, _HEAD = 5 * SIDE + 2, 5 * SIDE + 4  # at the start, in a straight line
 _NO_FOOD = 127
+# Where no joint begins, bits beyond the board among them
+_NOT_TO_RIGHT, _NOT_DOWN = (
+    tuple(np.uint32(sum(1 << bit for bit in range(32) if none(32 * word + bit))) for word in range(_WORDS))
+    for none in (lambda cell: cell >= CELLS or cell % SIDE == SIDE - 1, lambda cell: cell >= CELLS - SIDE)
+)
 _PLACE = 127  # mask of a cell's number
 
 
@@ -147,6 +152,28 @@ class Snake:
     def player(self, state: SnakeState) -> Array:
         return (state.places & 0).astype(jnp.int32)
 
+    def invariants(self, state: SnakeState) -> Mapping[str, Array]:
+        head, tail, food, body = _head(state), _tail(state), _food(state), _body(state)
+        ends, forks = _ends_and_forks(state)
+        length, none_left = bits.count(body), food == _NO_FOOD
+        neck = _after_tail(state, head, _board(head))  # the head is an end too
+        ahead, inside = _neighbour(neck, (state.places >> 21) & 3)
+        return {
+            "right: bits beyond the board, or in the last column": ~_overlap(state.right, _NOT_TO_RIGHT),
+            "down: bits beyond the board, or in the last row": ~_overlap(state.down, _NOT_DOWN),
+            "right, down: a cell joined to more than two others": ~_overlap(forks, forks),
+            "right, down: a ring apart from the snake": _same(_path_from(state, _board(tail)), body),
+            "right, down: fewer than three cells": length > _HEAD - _TAIL,
+            "places: unused bits": state.places >> 23 == 0,
+            "places: head and tail are not the ends of the snake": (head != tail)
+            & _same(ends, tuple(a | b for a, b in zip(_board(head), _board(tail), strict=True))),
+            "places: the head does not go the way it has come": inside & (ahead == head),
+            "places: food beyond the board, or on the snake": none_left
+            | ((food < CELLS) & ~_overlap(body, _board(food))),
+            "places: no food though there is room": ~none_left | (length == CELLS),
+            "meta: the game goes on though nothing is left to eat": ~none_left,
+        }
+
     def symmetries(self) -> Sequence[Symmetry[SnakeState]]:
         """The seven turns and mirrors of the square other than the identity; chance has the same symmetries."""
         return _SYMMETRIES
@@ -232,7 +259,7 @@ def _body(state: SnakeState) -> Words:
     return tuple(a | b | c | d for a, b, c, d in ends)
 
 
-def _overlap(a: Sequence[Array], b: Sequence[Array]) -> Array:
+def _overlap(a: Sequence[Array], b: Sequence[Array | np.uint32]) -> Array:
     """bool[], whether a cell is on both boards."""
     common = [x & y for x, y in zip(a, b, strict=True)]
     return common[0] | common[1] | common[2] | common[3] != 0
@@ -250,6 +277,37 @@ def _after_tail(state: SnakeState, tail: Array, board: Words) -> Array:
 def _cut(joints: Words, cell: Sequence[Array], by: int) -> Words:
     """Joints that neither begin on the cell (a board) nor end there, `by` cells after their beginning."""
     return tuple(word & ~(a | b) for word, a, b in zip(joints, cell, _down_by(cell, by), strict=True))
+
+
+def _ends_and_forks(state: SnakeState) -> tuple[Words, Words]:
+    """The cells with one joint, and those with more than two: their numbers are added up for all cells at once."""
+    ends, forks = [], []
+    for a, b, c, d in zip(state.right, _up_by(state.right, 1), state.down, _up_by(state.down, SIDE), strict=True):
+        ones, carried = a ^ b ^ c ^ d, (a & b) ^ (c & d) ^ ((a ^ b) & (c ^ d))
+        four = a & b & c & d
+        ends.append(ones & ~carried)
+        forks.append((ones & carried) | four)
+    return tuple(ends), tuple(forks)
+
+
+def _path_from(state: SnakeState, board: Words) -> Words:
+    """All cells that joints lead to from those of `board`."""
+
+    def grow(_: Array, found: Words) -> Words:
+        parts = [found]
+        for joints, by in ((state.right, 1), (state.down, SIDE)):
+            forwards = [word & joint for word, joint in zip(found, joints, strict=True)]
+            backwards = [word & joint for word, joint in zip(_down_by(found, by), joints, strict=True)]
+            parts += [_up_by(forwards, by), tuple(backwards)]
+        return tuple(a | b | c | d | e for a, b, c, d, e in zip(*parts, strict=True))
+
+    return jax.lax.fori_loop(0, CELLS - 1, grow, board)
+
+
+def _same(a: Words, b: Words) -> Array:
+    """bool[], whether two boards are equal."""
+    differ = [x ^ y for x, y in zip(a, b, strict=True)]
+    return differ[0] | differ[1] | differ[2] | differ[3] == 0
 
 
 def _symmetry(turned: bool, upside_down: bool, mirrored: bool) -> Symmetry[SnakeState]:

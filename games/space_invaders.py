@@ -5,7 +5,7 @@ be in the air at most, and the fleet's one bullet leaves the screen before the n
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -115,6 +115,35 @@ class SpaceInvaders:
     def player(self, state: InvadersState) -> Array:
         return (state.fleet & 0).astype(jnp.int32)
 
+    def invariants(self, state: InvadersState) -> Mapping[str, Array]:
+        """What the cannon has fired is as far up as it has been loading since; so with the fleet's bullet."""
+        to_move, to_shoot, faster = (_field(state.fleet, place) for place in (_TO_MOVE, _TO_SHOOT, _FASTER))
+        column, loading = state.cannon & 0xF, _field(state.cannon, _LOADING)
+        shot, old, bullet = ((state.cannon >> place) & 0xFF for place in (_SHOT, _OLD_SHOT, _BULLET))
+        ground = (_FLOOR << 4) | column
+        reached = (bullet == ground) | (_alien_at(state.aliens, state.fleet, ground) != 0)
+        lowest = _lowest_row(state.aliens, state.fleet)
+        on_screen = np.uint32(((1 << SIDE) - 1) << _MARGIN)
+        return {
+            "aliens: bits beyond the fleet": state.aliens & ~np.uint32(_FLEET) == 0,
+            "aliens: none": state.aliens != 0,
+            "fleet: unused bits": (state.fleet >> _FASTER < 16) & (_field(state.fleet, _RIGHTWARDS) <= 1),
+            "fleet: an alien beyond the sides": (_files(state.aliens) << _field(state.fleet, 4)) & ~on_screen == 0,
+            "fleet: an alien far below the ground": lowest <= _FLOOR + 1,
+            "fleet: faster than it can be": faster <= _SLOWEST - _FASTEST,
+            "fleet: it moves later than ever": to_move <= _SLOWEST - faster,
+            "fleet: it shoots later than ever": to_shoot <= _SHOOTS,
+            "cannon: beyond the sides": column < SIDE,
+            "cannon: it loads for too long": loading < _RELOAD,
+            "cannon: a shot where none can be": _is_nothing(shot)
+            | (_is_in_air(shot) & (loading == jnp.maximum(shot >> 4, _RELOAD - 1) - (_RELOAD - 1))),
+            "cannon: an old shot where none can be": _is_nothing(old) | (_is_in_air(old) & (old >> 4 < loading)),
+            "cannon: a bullet where none can be": _is_nothing(bullet)
+            | (_is_in_air(bullet) & (to_shoot < _SHOOTS) & ((bullet >> 4) + to_shoot >= _SHOOTS - 1)),
+            "meta: the game goes on though an alien is below the ground": lowest <= _FLOOR,
+            "meta: the game goes on though the cannon is hit": ~reached,
+        }
+
     def symmetries(self) -> Sequence[Symmetry[InvadersState]]:
         """None: of two files as near, the left one fires."""
         return []
@@ -146,6 +175,21 @@ _THINGS = {
 def _field(word: Array, place: int) -> Array:
     """The nibble that begins at bit `place`, u32[]."""
     return (word >> place) & 0xF
+
+
+def _is_nothing(byte: Array) -> Array:
+    return byte == _NOTHING
+
+
+def _is_in_air(byte: Array) -> Array:
+    """bool[], whether it is a cell of the screen."""
+    return (byte >> 4 <= _FLOOR) & (byte & 0xF < SIDE)
+
+
+def _lowest_row(aliens: Array, fleet: Array) -> Array:
+    """The row of the lowest alien, u32[]; 10 or more for one below the ground."""
+    below = sum((aliens >> (FILES * rank) != 0).astype(jnp.uint32) for rank in range(1, RANKS))
+    return (fleet & 0xF) + below
 
 
 def _played(cannon: Array, action: Array) -> Array:

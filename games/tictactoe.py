@@ -1,7 +1,7 @@
 """Tic-tac-toe in one word: nine bits of the mover's marks, nine of the opponent's."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +66,17 @@ class TicTacToe:
 
     def player(self, state: TicTacToeState) -> Array:
         return bits.popcount(state.marks) & 1
+
+    def invariants(self, state: TicTacToeState) -> Mapping[str, Array]:
+        own, other = state.marks & _FULL, (state.marks >> CELLS) & _FULL
+        ahead = bits.popcount(other) - bits.popcount(own)
+        return {
+            "marks: bits beyond the board": state.marks >> (2 * CELLS) == 0,
+            "marks: two marks on one cell": (own & other) == 0,
+            "marks: not as many of either side as taking turns makes": (ahead == 0) | (ahead == 1),
+            "marks: a line of three of the player to move": ~_has_line(own),
+            "meta: the game goes on after a line of three": ~_has_line(other),
+        }
 
     def symmetries(self) -> Sequence[Symmetry[TicTacToeState]]:
         """The seven turns and mirrors of a square other than the identity."""

@@ -6,7 +6,7 @@ right. Two tiles of 32,768 do not merge: their sum has no nibble.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -124,6 +124,14 @@ class Twenty48:
 
     def player(self, state: Board) -> Array:
         return (state.low & 0).astype(jnp.int32)
+
+    def invariants(self, state: Board) -> Mapping[str, Array]:
+        """A state without a move can only be over, which the engine asks of every game."""
+        new = [(layer ^ (layer >> 1)) & ~(layer >> 2) & ~(layer >> 3) & _ONES for layer in _layers(state)]
+        return {
+            "low, high: fewer than two tiles": bits.popcount(_empty_cells(state)) <= CELLS - 2,
+            "low, high: no two or four, and so no new tile": new[0] | new[1] | new[2] | new[3] != 0,
+        }
 
     def symmetries(self) -> Sequence[Symmetry[Board]]:
         """The seven turns and mirrors of the square other than the identity; chance has the same symmetries."""

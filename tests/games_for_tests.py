@@ -1,7 +1,7 @@
 """Tiny games that show what the board games do not: uneven turns, a cut at `max_steps`, hidden information, chance."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -60,6 +60,12 @@ class Counting:
 
     def player(self, state: CountingState) -> Array:
         return (state.moves % 3 == 2).astype(jnp.int32)
+
+    def invariants(self, state: CountingState) -> Mapping[str, Array]:
+        return {
+            "total: more than the target": state.total <= TARGET,
+            "moves: not as many as make the sum": (state.moves <= state.total) & (state.total <= 3 * state.moves),
+        }
 
     def symmetries(self) -> Sequence[Symmetry[CountingState]]:
         return []
@@ -125,6 +131,15 @@ class Guess:
 
     def player(self, state: GuessState) -> Array:
         return (state.word & 1).astype(jnp.int32)
+
+    def invariants(self, state: GuessState) -> Mapping[str, Array]:
+        moves, coin = state.word & 3, state.word >> 2
+        return {
+            "word: unused bits": coin <= 1,
+            "word: more moves than two": moves <= 2,
+            "word: a coin before it is laid": (coin == 0) | (moves > 0),
+            "meta: the game goes on after the guess": moves < 2,
+        }
 
     def redeal(self, state: GuessState, player: Array, key: Key) -> GuessState:
         """Turns the coin at random where player 1 cannot see it."""
@@ -213,6 +228,14 @@ class DiceRace:
 
     def player(self, state: RaceState) -> Array:
         return ((state.word >> 16) & 1).astype(jnp.int32)
+
+    def invariants(self, state: RaceState) -> Mapping[str, Array]:
+        points = state.word & 255, (state.word >> 8) & 255
+        return {
+            "word: unused bits": state.word >> 17 == 0,
+            "word: more points than the last roll can make": (points[0] <= 25) & (points[1] <= 25),
+            "meta: the game goes on after 20 points": (points[0] < 20) & (points[1] < 20),
+        }
 
     def symmetries(self) -> Sequence[Symmetry[RaceState]]:
         return []

@@ -1,7 +1,7 @@
 """Two small games whose exact solution fits in a few lines: a race in which turns repeat, and a climb for one."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -27,7 +27,11 @@ class WordState:
 
 
 class _Bare:
-    """What people see of a game, which no search needs."""
+    """What people see of a game and what bytes from outside are asked, which no search needs."""
+
+    def invariants(self, state: WordState) -> Mapping[str, Array]:
+        del state
+        return {}
 
     def symmetries(self) -> Sequence[Symmetry[WordState]]:
         return []

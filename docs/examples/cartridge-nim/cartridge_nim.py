@@ -4,7 +4,7 @@ A move takes any number of counters from one pile. Who takes the last counter wi
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ PILES, MOST = 4, 7  # piles, and counters in the largest
 ACTIONS = PILES * MOST  # action 7 * p + k takes k + 1 counters from pile p
 _START = 0x7531
 _ALL_PILES, _TURN = 0xFFFF, 1 << 16
+_ANY = 0x17777  # all bits of piles of up to seven, and the turn
 
 
 @jax.tree_util.register_dataclass
@@ -70,6 +71,9 @@ class Nim:
 
     def player(self, state: NimState) -> Array:
         return (state.word >> 16).astype(jnp.int32)
+
+    def invariants(self, state: NimState) -> Mapping[str, Array]:
+        return {"word: bits beyond the piles and the turn": state.word & ~jnp.uint32(_ANY) == 0}
 
     def observe(self, state: NimState, player: Array) -> Array:
         """f32[4, 7, 1]: pile p shows a one for each of its counters; both players see the same."""
