@@ -1,12 +1,16 @@
 """Every test runs strictly: rank promotion raises, warnings are errors (see pyproject.toml)."""
 
 import importlib.util
+import os
 import pathlib
 import sys
 from types import ModuleType
 
 import jax
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores, on which torch's threads would wait busily
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
