@@ -79,7 +79,8 @@ class Game(Protocol[State]):
         """What is true of every state that play can reach, bool[] each, under a name: the field and what is wrong.
 
         `codec.unpack_state` asks it of bytes from outside; no step does. It need not know everything, but whatever
-        passes must play on to an end.
+        passes must play on to an end. A claim about `meta` is asked of live states alone: it says which boards a game
+        does not go on from.
         """
         ...
 

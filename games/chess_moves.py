@@ -62,6 +62,7 @@ _JUMPS = tuple(sum((way[axis] + 2) << (3 * i) for i, way in enumerate(KNIGHT_JUM
 CLOCK = 0x7F
 BLACK_TO_MOVE_AT, RIGHTS_AT, PASSANT_FILE_AT, PASSANT_AT, MOVE_NUMBER_AT = 7, 8, 12, 15, 16
 PASSANT = 0xF << PASSANT_FILE_AT
+LAST_NUMBER = 0xFFFF  # of a move: those after it keep it, though no game from the start lasts so long
 
 
 @jax.tree_util.register_dataclass
@@ -296,7 +297,7 @@ def _next_status(status: Array, plane: Array, square: Array, touched: Squares, p
     double = pawn & ((plane == N * DISTANCES + 1) | (plane == S * DISTANCES + 1))
     passant = jnp.where(double, (1 << PASSANT_AT) | ((square & 7) << PASSANT_FILE_AT), 0)
     turn = (status >> BLACK_TO_MOVE_AT) & 1
-    number = (status >> MOVE_NUMBER_AT) + turn
+    number = jnp.minimum((status >> MOVE_NUMBER_AT) + turn, LAST_NUMBER)
     return clock | ((turn ^ 1) << BLACK_TO_MOVE_AT) | rights | passant | (number << MOVE_NUMBER_AT)
 
 
