@@ -325,10 +325,11 @@ def test_small_games_let_in_what_play_reaches_and_no_more(
 
 
 def test_a_chess_game_of_the_last_number_plays_on() -> None:
-    game: Any = make_game("chess")
-    state = EngineState(from_fen("4k3/8/8/8/8/8/P7/4K3 b - - 0 65535"), jnp.uint32(0))
-    moved = transition(game, state, jnp.int32(game.parse_action("e8d8"))).state
-    assert first_flaw(game, jax.tree.map(lambda *words: jnp.stack(words), state, moved)) is None
+    game, _, move = compiled("chess")
+    words = words_to_begin_with("chess", "4k3/8/8/8/8/8/P7/4K3 b - - 0 65535")
+    states = jax.tree.map(jnp.asarray, unpacked("chess", np.tile(words, (ROWS, 1))))
+    assert first_flaw(game, states) is None
+    assert first_flaw(game, move(states, jnp.arange(ROWS, dtype=jnp.uint32) << 27)[0]) is None
 
 
 def test_the_first_of_several_is_named() -> None:
