@@ -14,6 +14,7 @@ from jax import Array
 from ..engine.game import Game, State
 from ..engine.spec import GameSpec
 from ..engine.transition import EngineState, transition
+from .advance import players
 
 
 @jax.tree_util.register_dataclass
@@ -57,21 +58,17 @@ def look_ahead(game: Game[State], states: EngineState[State], plies: int) -> Bou
 
 def _after(game: Game[State], states: EngineState[State], action: Array, plies: int) -> tuple[Array, Array]:
     """(lower f32[B], upper f32[B]) on the value of playing `action` (i32[]) in every state."""
-    mover = _players(game, states)
+    mover = players(game, states)
     moved = jax.vmap(lambda state: transition(game, state, action))(states)
     reward = jnp.where(mover == 0, moved.reward[:, 0], moved.reward[:, 1])
     lower, upper = -jnp.ones_like(reward), jnp.ones_like(reward)
     if plies > 1:
         reply = look_ahead(game, moved.state, plies - 1)
-        again = _players(game, moved.state) == mover
+        again = players(game, moved.state) == mover
         lower = jnp.where(again, reply.floor, -reply.ceiling)
         upper = jnp.where(again, reply.ceiling, -reply.floor)
     over = moved.state.over
     return jnp.where(over, reward, lower), jnp.where(over, reward, upper)
-
-
-def _players(game: Game[State], states: EngineState[State]) -> Array:
-    return jax.vmap(lambda state: game.player(state.game))(states)
 
 
 def worth_trying(bounds: Bounds, legal: Array) -> Array:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ..engine.keys import below
 from .peers import GYMNAX, GYMNAX_IDS, Shown
 from .random_words import first_words, xorshift
 
@@ -37,7 +38,7 @@ class GymnaxGames:
             keys = jax.random.split(step_key, self._batch)
         else:
             random = xorshift(random)
-            actions = (((random >> 16) * self.num_actions) >> 16).astype(jnp.int32)
+            actions = below(random, self.num_actions).astype(jnp.int32)
             keys = jnp.stack([random, ~random], axis=1)  # a key a game for the price of two words
         states, shown = self.play(states, actions, keys)
         return states, random, shown

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from ..engine import bits
+from ..engine.keys import below
 
 _WRITTEN_OUT = 32  # actions; measured: up to here a loop over them beats packing them first
 
@@ -27,7 +28,7 @@ def random_true(mask: Array, random: Array) -> Array:
     if size > _WRITTEN_OUT:
         return bits.random_member(bits.pack(mask), random)
     count = sum((mask[action].astype(jnp.uint32) for action in range(1, size)), mask[0].astype(jnp.uint32))
-    rank = ((random >> 16) * count) >> 16
+    rank = below(random, count)
     chosen, seen = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.uint32)
     for action in range(size):
         chosen = jnp.where(mask[action] & (seen == rank), action, chosen)

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .keys import below
+
 WORD_BITS = 32
 _UNPACKED_TOGETHER = 8  # words
 
@@ -105,7 +107,7 @@ def random_member(words: Words, random: Array) -> Array:
 
     The draw multiplies the upper 16 bits by the number of members, so none is off its share by more than A / 65536.
     """
-    return nth_set(words, ((random >> 16) * count(words).astype(jnp.uint32)) >> 16)
+    return nth_set(words, below(random, count(words)))
 
 
 _BIT_VALUES = np.uint32(1) << np.arange(WORD_BITS, dtype=np.uint32)

@@ -81,14 +81,6 @@ def characters(cells: Cells, caption: str = "") -> str:
     return "\n".join([*lines, caption] if caption else lines)
 
 
-def parse_label(labels: Sequence[str], text: str) -> int:
-    """The action whose label people write as `text`; `ValueError` names the labels."""
-    word = text.strip().lower()
-    if word not in labels:
-        raise ValueError(f"{text!r} is no action; write {', '.join(labels[:-1])} or {labels[-1]}")
-    return labels.index(word)
-
-
 _CELL, _BAR = 36, 32
 _STYLE = (
     "<style>.field{fill:#fff}.space{fill:none;stroke:#e3e7ed}.button{fill:#eef1f5;stroke:#c5ccd6}"

@@ -18,6 +18,7 @@ from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import arcade
 from .arcade import SIDE, Thing
+from .labels import parse_label
 
 STAY, LEFT, UP, RIGHT, DOWN = range(5)
 LANES = 8  # rows 1-8
@@ -182,7 +183,7 @@ class Asterix:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        return arcade.parse_label(_LABELS, text)
+        return parse_label(_LABELS, text)
 
     def draw(self, state: AsterixState) -> str:
         return arcade.picture(self._cells(state), _LABELS)

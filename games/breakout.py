@@ -18,6 +18,7 @@ from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import arcade
 from .arcade import SIDE, Thing
+from .labels import parse_label
 
 STAY, LEFT, RIGHT = range(3)
 _LABELS = ("stay", "left", "right")
@@ -153,7 +154,7 @@ class Breakout:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        return arcade.parse_label(_LABELS, text)
+        return parse_label(_LABELS, text)
 
     def draw(self, state: BreakoutState) -> str:
         return arcade.picture(self._cells(state), _LABELS)

@@ -20,6 +20,7 @@ from ..engine import bits
 from ..engine.game import Step, Symmetry
 from ..engine.keys import Key
 from ..engine.spec import GameSpec
+from .labels import parse_label
 
 LEFT, RIGHT = range(2)
 POSITION_LIMIT = 2.4  # metres from the middle
@@ -123,9 +124,7 @@ class CartPole:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        if text.strip().lower() not in _LABELS:
-            raise ValueError(f"{text!r} is no push; write left or right")
-        return _LABELS.index(text.strip().lower())
+        return parse_label(_LABELS, text, "push")
 
     def draw(self, state: CartPoleState) -> str:
         position, _, angle, _ = (float(number) for number in self.observe(state, jnp.int32(0)))

@@ -17,6 +17,7 @@ from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import arcade
 from .arcade import SIDE, Thing
+from .labels import parse_label
 
 STAY, UP, DOWN = range(3)
 CARS = 8  # in rows 1-8
@@ -128,7 +129,7 @@ class Freeway:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        return arcade.parse_label(_LABELS, text)
+        return parse_label(_LABELS, text)
 
     def draw(self, state: FreewayState) -> str:
         return arcade.picture(self._cells(state), _LABELS)

@@ -18,6 +18,7 @@ from ..engine.game import Step, Symmetry
 from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import drawing
+from .labels import parse_label
 
 SIDE = 15
 CELLS = SIDE * SIDE
@@ -122,9 +123,7 @@ class Gomoku:
 
     def parse_action(self, text: str) -> int:
         labels = [self.action_label(action) for action in range(CELLS)]
-        if text.strip().lower() not in labels:
-            raise ValueError(f"{text!r} is no point; write a column a-o and a row 1-15, such as h8")
-        return labels.index(text.strip().lower())
+        return parse_label(labels, text, "point", "a column a-o and a row 1-15, such as h8")
 
     def draw(self, state: GomokuState) -> str:
         return _board_svg(self._cells(state))

@@ -21,6 +21,7 @@ from ..engine.game import Step, Symmetry
 from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import drawing
+from .labels import parse_label
 
 SIDE = 11
 CELLS = SIDE * SIDE
@@ -149,10 +150,8 @@ class Hex:
 
     def parse_action(self, text: str) -> int:
         labels = [self.action_label(action) for action in range(self.spec.num_actions)]
-        if text.strip().lower() not in labels:
-            also = ", or swap" if self._swap else ""
-            raise ValueError(f"{text!r} is no cell; write a column a-k and a row 1-11, such as f6{also}")
-        return labels.index(text.strip().lower())
+        also = ", or swap" if self._swap else ""
+        return parse_label(labels, text, "cell", f"a column a-k and a row 1-11, such as f6{also}")
 
     def draw(self, state: HexState) -> str:
         swap = self._swap and bool(self._may_swap(state, _occupied(state)))

@@ -17,6 +17,7 @@ from ..engine.game import Step, Symmetry
 from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import cards
+from .labels import parse_label
 
 PASS, BET = range(2)
 _LABELS = ("pass", "bet")
@@ -132,9 +133,7 @@ class KuhnPoker:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        if text.strip().lower() not in _LABELS:
-            raise ValueError(f"{text!r} is no move; write pass or bet")
-        return _LABELS.index(text.strip().lower())
+        return parse_label(_LABELS, text, "move")
 
     def draw(self, state: KuhnState) -> str:
         held = [(f"player {player}", self._card(state, player), f"p{player}") for player in (0, 1)]

@@ -18,6 +18,7 @@ from ..engine.game import Step, Symmetry
 from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import cards
+from .labels import parse_label
 
 FOLD, CALL, RAISE = range(3)
 _LABELS = ("fold", "call", "raise")
@@ -166,9 +167,7 @@ class LeducPoker:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        if text.strip().lower() not in _LABELS:
-            raise ValueError(f"{text!r} is no move; write fold, call or raise")
-        return _LABELS.index(text.strip().lower())
+        return parse_label(_LABELS, text, "move")
 
     def draw(self, state: LeducState) -> str:
         places = (("player 0", _FIRST_CARD, "p0"), ("open", _PUBLIC_CARD, ""), ("player 1", _SECOND_CARD, "p1"))

@@ -18,6 +18,7 @@ from ..engine.game import Step, Symmetry
 from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import drawing
+from .labels import parse_label
 
 SIDE = 8
 CELLS = SIDE * SIDE
@@ -113,9 +114,7 @@ class Othello:
 
     def parse_action(self, text: str) -> int:
         labels = [self.action_label(action) for action in range(CELLS + 1)]
-        if text.strip().lower() not in labels:
-            raise ValueError(f"{text!r} is no move; write a column a-h and a row 1-8, such as d3, or pass")
-        return labels.index(text.strip().lower())
+        return parse_label(labels, text, "move", "a column a-h and a row 1-8, such as d3, or pass")
 
     def draw(self, state: OthelloState) -> str:
         return drawing.board_svg(self._cells(state), marks="stones", columns_clickable=False, pass_action=PASS)

@@ -20,6 +20,7 @@ from ..engine.spec import GameSpec
 from . import arcade
 from . import seaquest_boards as lanes
 from .arcade import SIDE, Thing
+from .labels import parse_label
 from .seaquest_boards import FIRST_COLUMN, ROW, Board
 
 WAIT, LEFT, UP, RIGHT, DOWN, FIRE = range(6)
@@ -223,7 +224,7 @@ class Seaquest:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        return arcade.parse_label(_LABELS, text)
+        return parse_label(_LABELS, text)
 
     def draw(self, state: SeaquestState) -> str:
         return arcade.picture(self._things(state), _LABELS, self._caption(state))

@@ -20,6 +20,7 @@ from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import arcade
 from .arcade import SIDE, Thing
+from .labels import parse_label
 
 UP, RIGHT, DOWN, LEFT = range(4)
 CELLS = SIDE * SIDE
@@ -182,7 +183,7 @@ class Snake:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        return arcade.parse_label(_LABELS, text)
+        return parse_label(_LABELS, text)
 
     def draw(self, state: SnakeState) -> str:
         return arcade.picture(self._cells(state), _LABELS, self._caption(state))

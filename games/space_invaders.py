@@ -18,6 +18,7 @@ from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import arcade
 from .arcade import SIDE, Thing
+from .labels import parse_label
 
 STAY, LEFT, RIGHT, FIRE = range(4)
 RANKS, FILES = 4, 6  # of the fleet
@@ -152,7 +153,7 @@ class SpaceInvaders:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        return arcade.parse_label(_LABELS, text)
+        return parse_label(_LABELS, text)
 
     def draw(self, state: InvadersState) -> str:
         return arcade.picture(self._cells(state), _LABELS)

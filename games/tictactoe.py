@@ -12,6 +12,7 @@ from ..engine.game import Step, Symmetry
 from ..engine.keys import Key
 from ..engine.spec import GameSpec
 from . import drawing
+from .labels import parse_label
 
 SIDE = 3
 CELLS = SIDE * SIDE
@@ -87,9 +88,7 @@ class TicTacToe:
 
     def parse_action(self, text: str) -> int:
         labels = [self.action_label(action) for action in range(CELLS)]
-        if text.strip().lower() not in labels:
-            raise ValueError(f"{text!r} is no cell; write a column a-c and a row 1-3, such as b2")
-        return labels.index(text.strip().lower())
+        return parse_label(labels, text, "cell", "a column a-c and a row 1-3, such as b2")
 
     def draw(self, state: TicTacToeState) -> str:
         return drawing.board_svg(self._cells(state), marks="xo", columns_clickable=False)

@@ -17,6 +17,7 @@ from ..engine import bits, keys
 from ..engine.game import Step, Symmetry
 from ..engine.keys import Key
 from ..engine.spec import GameSpec
+from .labels import parse_label
 
 UP, RIGHT, DOWN, LEFT = range(4)
 SIDE = 4
@@ -145,9 +146,7 @@ class Twenty48:
         return _LABELS[action]
 
     def parse_action(self, text: str) -> int:
-        if text.strip().lower() not in _LABELS:
-            raise ValueError(f"{text!r} is no direction; write up, right, down or left")
-        return _LABELS.index(text.strip().lower())
+        return parse_label(_LABELS, text, "direction")
 
     def draw(self, state: Board) -> str:
         return _picture(_powers(state))

@@ -19,7 +19,7 @@ from ..engine.spec import SpecError
 from ..engine.transition import EngineState, start, transition
 
 SCHEMA = "cartridge.episode/1"
-_LONGEST = 10_000  # moves; a game that is still going then is written as far as it got
+LONGEST = 10_000  # moves; a game that is still going then is written as far as it got
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ class SelfGame:
         """The game these parameters play."""
         key = jnp.zeros((2,), jnp.uint32)
         state, record = start(self._game, key), []
-        while not state.over and len(record) < _LONGEST:
+        while not state.over and len(record) < LONGEST:
             state, told = self._move(params, state, key)
             record.append(jax.device_get(told))
         actions, values, rewards = zip(*record, strict=True)

@@ -21,8 +21,6 @@ from ..engine.transition import EngineState, start, transition
 from ..registry import make_game
 from . import episodes, store
 
-LONGEST = 10_000  # moves after which a game that does not end is left
-
 Frame = tuple[EngineState[Any], str]  # a position and a line on what led to it
 Choose = Callable[[EngineState[Any], Array], tuple[Array, Array | None]]  # [1] state, key -> (action, value of mover)
 
@@ -34,7 +32,7 @@ def played(game: Game[Any], choose: Choose, seed: int) -> Iterator[Frame]:
     step = jax.jit(lambda state, action: transition(game, state, action))
     earned = np.zeros(game.spec.num_players)
     yield state, f"{game.spec.env_id}: the start"
-    for number in range(LONGEST):
+    for number in range(episodes.LONGEST):
         batch = jax.tree.map(lambda leaf: leaf[None], state)
         action, value = choose(batch, jax.random.fold_in(jax.random.PRNGKey(seed), number))
         player = int(game.player(state.game))
