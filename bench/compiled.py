@@ -1,9 +1,11 @@
 """The compiled loop that `random` and `observe` time: T steps of B games in one program, nothing left to be dropped.
 
-Rewards and ends of every step are summed into the result, and in `observe` every observation and legal mask too. All
-implementations run through this loop; they differ in a `Games` object that knows how to start and to step.
+Rewards and ends of every step are summed into the result, and in `observe` the bits of every observation and legal
+mask too. All implementations run through this loop; they differ in a `Games` that knows how to start and to step.
 """
 
+import functools
+import operator
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -26,6 +28,8 @@ from .random_words import first_words, xorshift
 SHARED_WORK = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
 CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_prefer_vector_width": "512"}
 _MAX_MOVES = 1 << 30  # in one call, so that counts stay within i32
+_SUMMED_AT_ONCE = 32  # numbers of an observation; XLA rewrites longer sums
+_MAX_BLOCKS = 4
 
 
 class Seen(Protocol):
@@ -82,7 +86,7 @@ class CompiledLoop:
     """A `worker.Loop`: the program compiled ahead of time, the games kept between calls."""
 
     def __init__(self, games: Games, batch: int, observe: bool, seed: int) -> None:
-        self._batch, self._packages = batch, games.packages
+        self._batch, self._observe, self._packages = batch, observe, games.packages
         self._states, self._random = games.start(seed)
         self._device = next(iter(jax.tree.leaves(self._states)[0].devices()))
         options = CPU_OPTIONS if self._device.platform == "cpu" else None
@@ -102,11 +106,12 @@ class CompiledLoop:
     def play(self, num_steps: int) -> dict[str, float]:
         num_steps = min(num_steps, _MAX_MOVES // self._batch)
         begun = time.perf_counter()
-        self._states, self._random, episodes, consumed = self._run(self._states, self._random, jnp.int32(num_steps))
-        jax.block_until_ready(consumed)
+        self._states, self._random, *totals = self._run(self._states, self._random, jnp.int32(num_steps))
+        episodes, earned, shown = jax.block_until_ready(totals)
         seconds = time.perf_counter() - begun
         moves = num_steps * self._batch
-        return {"seconds": seconds, "moves": moves, "episodes": int(episodes), "checksum": float(consumed)}
+        tally = {"seconds": seconds, "moves": moves, "episodes": int(episodes), "checksum": float(earned)}
+        return {**tally, "shown": int(shown)} if self._observe else tally
 
 
 def build(implementation: str, game: str, mode: str, batch: int, seed: int = 0) -> CompiledLoop:
@@ -130,31 +135,47 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
     return {rows.OURS: __version__, **{name: version(name) for name in packages}}
 
 
-def _program(games: Games, batch: int, observe: bool) -> Callable[[Any, Any, Array], tuple[Any, Any, Array, Array]]:
-    """(states, random, T) -> (states, random, episodes ended, sum of all that was consumed)."""
+def _program(games: Games, batch: int, observe: bool) -> Callable[[Any, Any, Array], tuple[Any, ...]]:
+    """(states, random, T) -> (states, random, episodes ended, sum of the rewards, sum of what was shown)."""
 
-    def program(states: Any, random: Any, num_steps: Array) -> tuple[Any, Any, Array, Array]:
-        def body(_: Array, carry: tuple[Any, Any, Array, Array]) -> tuple[Any, Any, Array, Array]:
-            states, random, episodes, consumed = carry
+    def program(states: Any, random: Any, num_steps: Array) -> tuple[Any, ...]:
+        def body(_: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+            states, random, episodes, earned, shown = carry
             states, random, seen = games.step(states, random)
-            return states, random, episodes + (seen.terminated | seen.truncated), consumed + _consume(seen, observe)
+            episodes = episodes + (seen.terminated | seen.truncated)
+            return states, random, episodes, earned + _earned(seen), shown + (_shown(seen) if observe else 0)
 
-        totals = jnp.zeros((batch,), jnp.int32), jnp.zeros((batch,), jnp.float32)  # summed at the end
-        states, random, episodes, consumed = jax.lax.fori_loop(0, num_steps, body, (states, random, *totals))
-        return states, random, jnp.sum(episodes), jnp.sum(consumed)
+        integers = jnp.zeros((batch,), jnp.int32)
+        totals = integers, jnp.zeros((batch,), jnp.float32), integers  # summed at the end
+        states, random, *totals = jax.lax.fori_loop(0, num_steps, body, (states, random, *totals))
+        return states, random, *(jnp.sum(total) for total in totals)
 
     return program
 
 
-def _consume(seen: Seen, observe: bool) -> Array:
-    """f32[B]: the rewards, each player's with another weight so that zero sums do not cancel, and what is shown."""
+def _earned(seen: Seen) -> Array:
+    """f32[B]: the rewards, each player's with another weight so that zero sums do not cancel.
+
+    Written out: a sum over an axis would first write the rewards to memory.
+    """
     total = jnp.zeros(seen.reward.shape[:1], jnp.float32)
-    for player in range(
-        seen.reward.shape[1]
-    ):  # written out: a sum over an axis would first write the rewards to memory
+    for player in range(seen.reward.shape[1]):
         total = total + (player + 1) * seen.reward[:, player]
-    if not observe:
-        return total
-    observation = seen.observation.reshape(seen.observation.shape[0], -1)
-    shown = jnp.sum(observation, axis=1, dtype=jnp.float32)
-    return total + shown + jnp.sum(seen.legal_actions, axis=1, dtype=jnp.float32)
+    return total
+
+
+def _shown(seen: Seen) -> Array:
+    """i32[B]: the bits of observation and mask, summed as integers, which wrap round and need not keep to an order.
+
+    XLA turns a sum of more than 32 numbers on a CPU into one that first writes them all to memory, so that the sum is
+    what is timed. Hence small observations come in blocks; large ones go to memory in any case.
+    """
+    numbers = seen.observation.reshape(seen.observation.shape[0], -1)
+    if jnp.issubdtype(numbers.dtype, jnp.floating):
+        numbers = jax.lax.bitcast_convert_type(numbers, jnp.dtype(f"int{8 * numbers.dtype.itemsize}"))
+    numbers = numbers.astype(jnp.int32)
+    size = numbers.shape[1]
+    block = _SUMMED_AT_ONCE if size <= _MAX_BLOCKS * _SUMMED_AT_ONCE else size
+    blocks = [numbers[:, start : start + block] for start in range(0, size, block)]
+    mask = jnp.sum(seen.legal_actions, axis=1, dtype=jnp.int32)
+    return functools.reduce(operator.add, [jnp.sum(part, axis=1, dtype=jnp.int32) for part in blocks], mask)

@@ -29,8 +29,8 @@ class Loop(Protocol):
     def play(self, num_steps: int) -> dict[str, float]:
         """Plays `num_steps` steps in each game.
 
-        Returns `seconds`, `moves` (steps made in all games), `episodes` ended, and `checksum`, the sum of all that was
-        consumed.
+        Returns `seconds`, `moves` (steps made in all games), `episodes` ended, and `checksum`, the sum of the rewards.
+        In `observe` also what was `shown`, its bits summed.
         """
         ...
 
