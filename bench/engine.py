@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
+from ..registry import make_game
 from . import c_loop, peers, rows
 from .bandwidth import copy_bytes_per_second
 from .calls import OURS_TORCH
@@ -238,6 +239,8 @@ def _implementations(contest: _Contest, with_peers: bool) -> list[str]:
             chosen.append(peers.ENVPOOL)
     if (game, mode) == (c_loop.GAME, "random") and c_loop.compiler():
         chosen.append(rows.FLOOR)
+    if make_game(game).spec.stochastic and mode == "random":
+        chosen.append(rows.WITHOUT_DRAWS)
     return chosen
 
 

@@ -86,7 +86,7 @@ def benchmarks_text() -> str:
         f'<img src="images/engine-{game}.svg" width="480" alt="{game}: steps per second over the batch size">'
         for game in _games(results)
     ]
-    return "\n".join([engine_table(results), "", *_floor(results), *plots, ""])
+    return "\n".join([engine_table(results), "", *_floor(results), *_drawing(results), *plots, ""])
 
 
 def _speed() -> str:
@@ -113,6 +113,19 @@ def _floor(results: Sequence[rows.Row]) -> list[str]:
         f"{floor.versions['cc']}) makes {short(floor.rate)} steps of {floor.game} a second in the same run: "
         f"{floor.rate / ours:.1f} times ours.\n"
     ]
+
+
+def _drawing(results: Sequence[rows.Row]) -> list[str]:
+    """What share of a step the draws of chance take, in games that have any."""
+    fastest = rows.best(results)
+    shares = []
+    for (game, mode, device, implementation), row in sorted(fastest.items()):
+        if implementation == rows.WITHOUT_DRAWS:
+            drawn = fastest[game, mode, device, rows.OURS]
+            shares.append(f"{game} {max(0.0, 1 - drawn.rate / row.rate):.0%}")
+    if not shares:
+        return []
+    return [f"Share of a step spent on drawing the words of chance, in the same run: {', '.join(shares)}.\n"]
 
 
 def _games(results: Sequence[rows.Row]) -> list[str]:

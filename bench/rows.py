@@ -15,6 +15,8 @@ from typing import Any
 
 OURS = "cartridge"
 FLOOR = "c-loop"  # no peer: see `bench.c_loop`
+WITHOUT_DRAWS = "cartridge-without-draws"  # no peer: see `bench.compiled.words_for_nothing`
+_YARDSTICKS = (FLOOR, WITHOUT_DRAWS)
 RATES = ("steps_per_s", "items_per_s", "rpc_per_s", "ms")
 _OPTIONAL = (*RATES, "memory_share")
 _GIB = 1 << 30
@@ -116,7 +118,7 @@ def compare(rows: Iterable[Row]) -> list[Comparison]:
     comparisons = []
     for group in groups.values():
         ours = [row for row in group if is_ours(row)]
-        peers = [row for row in group if not is_ours(row) and row.implementation != FLOOR]
+        peers = [row for row in group if not is_ours(row) and row.implementation not in _YARDSTICKS]
         if ours and peers:
             comparisons.append(Comparison(max(ours, key=_rate), max(peers, key=_rate)))
     return comparisons
