@@ -6,6 +6,7 @@ replaces what stands between the two marks in both and draws docs/images/.
 """
 
 import json
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -117,15 +118,20 @@ def _floor(results: Sequence[rows.Row]) -> list[str]:
 
 def _drawing(results: Sequence[rows.Row]) -> list[str]:
     """What share of a step the draws of chance take, in games that have any."""
-    fastest = rows.best(results)
-    shares = []
-    for (game, mode, device, implementation), row in sorted(fastest.items()):
+    rates = {(row.implementation, row.device, row.game, row.batch): row.rate for row in results if row.mode == "random"}
+    shares: dict[tuple[str, str], list[float]] = {}  # at each batch size
+    for (implementation, device, game, batch), rate in rates.items():
         if implementation == rows.WITHOUT_DRAWS:
-            drawn = fastest[game, mode, device, rows.OURS]
-            shares.append(f"{game} {max(0.0, 1 - drawn.rate / row.rate):.0%}")
-    if not shares:
-        return []
-    return [f"Share of a step spent on drawing the words of chance, in the same run: {', '.join(shares)}.\n"]
+            drawn = rates[rows.OURS, device, game, batch]
+            shares.setdefault((device, game), []).append(max(0.0, 1 - drawn / rate))
+    lines = []
+    for device in dict.fromkeys(device for device, _ in shares):
+        told = [f"{game} {statistics.median(each):.0%}" for (on, game), each in sorted(shares.items()) if on == device]
+        lines.append(
+            f"Share of a step that the draws of chance take on {device}, in the same run, median over batch sizes: "
+            f"{', '.join(told)}.\n"
+        )
+    return lines
 
 
 def _games(results: Sequence[rows.Row]) -> list[str]:
