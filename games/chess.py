@@ -200,7 +200,8 @@ def from_fen(text: str) -> ChessState:
     What happened before it is unknown, so that no position before it counts as a repetition.
 
     Raises:
-      ValueError: says what is wrong; also where the player who is not to move stands in check, or after fifty moves.
+      ValueError: says what is wrong; also with a position that play cannot reach, as far as the board shows it, such
+        as one in which the player who is not to move stands in check.
     """
     fields = text.split()
     if len(fields) not in (4, 6):
@@ -217,10 +218,12 @@ def from_fen(text: str) -> ChessState:
     status = int(clock) | (turn == "b") << moves.BLACK_TO_MOVE_AT | int(number) << moves.MOVE_NUMBER_AT
     status |= _parse_rights(rights, letters) | _parse_passant(passant, letters, turn)
     state = _state_of(_sets_of(letters), status)
-    hanging, capture = _outlook(state.position)
-    if hanging:
-        raise ValueError(f"{text!r}: the player who is not to move is in check")
-    return state if capture else _state_of(_sets_of(letters), status & ~moves.PASSANT)
+    if not _can_take_in_passing(state.position):
+        state = _state_of(_sets_of(letters), status & ~moves.PASSANT)
+    for claim, holds in _claims(state.position).items():
+        if not holds:
+            raise ValueError(f"{text!r} cannot be: {claim.partition(': ')[2]}")
+    return state
 
 
 def to_fen(state: ChessState) -> str:
@@ -241,10 +244,12 @@ def to_fen(state: ChessState) -> str:
 
 
 @jax.jit
-def _outlook(position: Position) -> tuple[Array, Array]:
-    """(whether the player who just moved is in check, whether a capture en passant is legal), bool[] each."""
-    idle = dataclasses.replace(position, status=position.status ^ (1 << moves.BLACK_TO_MOVE_AT))
-    return moves.look(idle).checked, moves.legal_passant(position, moves.look(position)).any()
+def _can_take_in_passing(position: Position) -> Array:
+    """bool[], whether a capture en passant is legal."""
+    return moves.legal_passant(position, moves.look(position)).any()
+
+
+_claims = jax.jit(claims_of)
 
 
 def _clock(position: Position) -> Array:

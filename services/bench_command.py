@@ -12,7 +12,7 @@ from ..bench import rows
 from ..bench.engine import MODES, run_engine
 from ..bench.engine import Progress as Stage
 from ..bench.table import short
-from ..registry import list_games, make_game
+from ..registry import BrokenGameError, list_games, make_game
 from . import store
 
 _WIDTH = 120  # characters of the table in a file or pipe
@@ -31,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures; 1 if nothing could be measured."""
-    games = args.game or list_games()
-    for game in games:
-        make_game(game)  # an unknown one is refused before the first long wait
     notices = Console(stderr=True)
+    games = args.game or _playable(notices)
+    for game in args.game or ():
+        make_game(game)  # an unknown one is refused before the first long wait
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH)
     results: list[rows.Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
@@ -67,6 +67,18 @@ def run(args: argparse.Namespace) -> int:
             highlight=False,
         )
     return 0 if results else 1
+
+
+def _playable(notices: Console) -> list[str]:
+    """Every installed game but those of other packages that are broken."""
+    games = []
+    for env_id in list_games():
+        try:
+            make_game(env_id)
+            games.append(env_id)
+        except BrokenGameError as error:
+            notices.print(f"left out: {error}", highlight=False, markup=False, soft_wrap=True)
+    return games
 
 
 def _table(results: list[rows.Row]) -> Table:

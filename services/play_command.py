@@ -1,4 +1,4 @@
-"""`cartridge play`: a person against an agent in a terminal, its thoughts laid open; or a game to watch."""
+"""`cartridge play`: a person in a terminal, alone or against an agent that lays its thoughts open; or a game to watch."""
 
 import argparse
 import dataclasses
@@ -18,7 +18,6 @@ from ..actor.evaluators import Evaluator, network_evaluator, playout_evaluator
 from ..actor.policies import playout_search, random_policy
 from ..actor.search import SearchConfig, SearchResult, require_searchable, search
 from ..engine.game import Game
-from ..engine.spec import SpecError
 from ..engine.transition import EngineState, legal_actions, start, transition
 from ..registry import UnknownGameError, make_game
 from . import watch
@@ -27,7 +26,6 @@ from .evaluation import Agent, EvaluationError, evaluation_search
 _PLAYOUT_SIMULATIONS = 500
 _PAUSE = 0.6  # seconds a move, when watching
 _BAR = 30  # characters of a policy bar
-_HELP = "a move, such as {example}; or: undo, hint, help, quit"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         metavar="RUN",
-        help="the folder of a run, or a game id to play against plain tree search; to watch, also a run's games/*.json",
+        help="the folder of a run, or a game id: a game for two is played against plain tree search, one for a single "
+        "player alone; to watch, also a run's games/*.json",
     )
     parser.add_argument("--version", type=int, metavar="V", help="which weights of the run (default: the newest)")
     parser.add_argument("--simulations", type=int, metavar="N", help="of the agent's search (default: as in the run)")
@@ -76,25 +75,23 @@ def run(args: argparse.Namespace) -> int:
         return _watch(args)
     if args.save:
         raise EvaluationError("--save needs --watch")
-    thinker = _thinker(args)
-    require_searchable(thinker.game.spec)
-    if thinker.game.spec.num_players != 2:
-        raise SpecError(f"{thinker.game.spec.env_id} is no game for two, which is all that can be played here")
+    game, opponent = _players(args)
     seed = _seed(args)
     seat = random.Random(seed).randrange(2) if args.seat == "random" else ("first", "second").index(args.seat)
     console = Console(highlight=False)
     try:
-        Sitting(thinker, seat, seed, console).play()
+        Sitting(game, opponent, seat, seed, console).play()
     except (EOFError, KeyboardInterrupt):
         console.print("\nleft the game")
     return 0
 
 
 class Sitting:
-    """One game between a person, player number `seat`, and a thinker."""
+    """One game of a person, who is player number `seat`, and of an opponent where the game is for two."""
 
-    def __init__(self, thinker: Thinker, seat: int, seed: int, console: Console) -> None:
-        self._thinker, self._game, self._seat, self._console = thinker, thinker.game, seat, console
+    def __init__(self, game: Game[Any], opponent: Thinker | None, seat: int, seed: int, console: Console) -> None:
+        self._game, self._opponent, self._console = game, opponent, console
+        self._seat = 0 if opponent is None else seat
         self._key = jax.random.PRNGKey(seed)
         self._step = jax.jit(lambda state, action: transition(self._game, state, action))
         first = start(self._game, self._key)
@@ -103,18 +100,19 @@ class Sitting:
 
     def play(self) -> None:
         """From the first move to the result; `EOFError` where input ends before."""
-        self._console.print(f"You are {'first' if self._seat == 0 else 'second'}, against {self._thinker.name}.")
+        if self._opponent:
+            self._console.print(f"You are {'first' if self._seat == 0 else 'second'}, against {self._opponent.name}.")
         self._console.print(self._help())
         while not self._now.state.over:
-            if int(self._game.player(self._now.state.game)) != self._seat:
-                self._answer()
+            if self._opponent and int(self._game.player(self._now.state.game)) != self._seat:
+                self._answer(self._opponent)
                 continue
             self._show_board()
             if not self._turn():
                 self._console.print("left the game")
                 return
         self._show_board()
-        self._console.print(_verdict(float(self._now.earned[self._seat])))
+        self._console.print(self._verdict())
 
     def _turn(self) -> bool:
         """Reads until the position changes; False to leave."""
@@ -128,8 +126,8 @@ class Sitting:
                     self._now = self._past.pop()
                     return True
                 self._console.print("nothing to undo yet")
-            elif command == "hint":
-                self._hint()
+            elif command == "hint" and self._opponent:
+                self._hint(self._opponent)
             elif command in ("help", "?", ""):
                 self._console.print(self._help())
             elif self._move(text):
@@ -151,24 +149,24 @@ class Sitting:
         self._play(action)
         return True
 
-    def _answer(self) -> None:
-        """The thinker's move, and what it thinks."""
+    def _answer(self, opponent: Thinker) -> None:
+        """The opponent's move, and what it thinks."""
         with self._console.status("thinking"):
-            action, policy, value = self._think()
+            action, policy, value = self._think(opponent)
         self._console.print(self._bars(policy))
-        self._console.print(f"{self._thinker.name} plays {self._game.action_label(action)}, {_outlook(value)}")
+        self._console.print(f"{opponent.name} plays {self._game.action_label(action)}, {_outlook(value)}")
         self._play(action)
 
-    def _hint(self) -> None:
+    def _hint(self, opponent: Thinker) -> None:
         with self._console.status("thinking"):
-            action, policy, value = self._think()
+            action, policy, value = self._think(opponent)
         self._console.print(self._bars(policy))
         self._console.print(f"in your place I would play {self._game.action_label(action)}, {_outlook(value)}")
 
-    def _think(self) -> tuple[int, np.ndarray, float]:
+    def _think(self, thinker: Thinker) -> tuple[int, np.ndarray, float]:
         """(action, policy f32[A], value for the player to move) of the position on the board."""
         self._key, key = jax.random.split(self._key)
-        found = self._thinker.think(jax.tree.map(lambda leaf: leaf[None], self._now.state), key)
+        found = thinker.think(jax.tree.map(lambda leaf: leaf[None], self._now.state), key)
         return int(found.action[0]), np.asarray(found.policy[0]), float(found.value[0])
 
     def _play(self, action: int) -> None:
@@ -180,6 +178,8 @@ class Sitting:
 
     def _show_board(self) -> None:
         self._console.print("\n" + self._game.text(self._now.state.game), markup=False)
+        if self._opponent is None:
+            self._console.print(f"earned so far: {self._now.earned[0]:g}")
 
     def _bars(self, policy: np.ndarray) -> Table:
         table = Table.grid(padding=(0, 1))
@@ -191,7 +191,27 @@ class Sitting:
 
     def _help(self) -> str:
         legal = self._legal()
-        return _HELP.format(example=self._game.action_label(legal[len(legal) // 2]))
+        asked = "undo, hint, help, quit" if self._opponent else "undo, help, quit"
+        return f"a move, such as {self._game.action_label(legal[len(legal) // 2])}; or: {asked}"
+
+    def _verdict(self) -> str:
+        earned = float(self._now.earned[self._seat])
+        if self._opponent is None:
+            return f"The game is over after {int(self._now.state.step_count)} moves."
+        if earned == 0:
+            return "A draw."
+        return "You win." if earned > 0 else "You lose."
+
+
+def _players(args: argparse.Namespace) -> tuple[Game[Any], Thinker | None]:
+    """The game to play, and whom against."""
+    if not _is_folder_of_run(Path(args.run)):
+        game = _game(args.run)
+        if game.spec.num_players == 1:
+            return game, None
+    thinker = _thinker(args)
+    require_searchable(thinker.game.spec)
+    return thinker.game, thinker
 
 
 def _watch(args: argparse.Namespace) -> int:
@@ -272,9 +292,3 @@ def _outlook(value: float) -> str:
     """A value in [-1, 1] for whoever moves, in words."""
     view = "even" if abs(value) < 0.15 else ("winning" if value > 0 else "losing")
     return f"value {value:+.2f} ({view})"
-
-
-def _verdict(earned: float) -> str:
-    if earned == 0:
-        return "A draw."
-    return "You win." if earned > 0 else "You lose."

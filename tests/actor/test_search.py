@@ -1,7 +1,8 @@
 """Search finds what it must, with the right signs, and treats every row of the batch alone."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 from cartridge.actor.evaluators import Evaluator, playout_evaluator
 from cartridge.actor.search import SearchConfig, SearchResult, search
+from cartridge.engine import batch
 from cartridge.engine.game import Game
 from cartridge.engine.spec import SpecError
 from cartridge.engine.transition import EngineState, legal_actions, start, transition
 from cartridge.games.connect4 import Connect4
 from cartridge.games.tictactoe import TicTacToe
+from cartridge.registry import make_game
 from jax import Array
 
 GAMES: dict[str, Game[Any]] = {"tictactoe": TicTacToe(), "connect4": Connect4()}
@@ -214,3 +217,28 @@ def test_traces_once() -> None:
     for seed, line in enumerate([[], [0], [0, 1]]):
         run(played(game, [line]), jax.random.PRNGKey(seed))
     assert len(traces) == 1
+
+
+def test_a_tree_stores_packed_states() -> None:
+    """What a search of Go writes for a node besides its statistics, read off the traced program."""
+    game, num_games, num_simulations = make_game("go9x9"), 256, 32
+    states, _ = batch.init(game, 0, num_games)
+    config = SearchConfig(num_simulations=num_simulations)
+    traced = jax.make_jaxpr(lambda states, key: search(game, constant(game), states, key, config))(states, KEY)
+    nodes = num_games, num_simulations + 1
+    stored = [
+        sum(4 * math.prod(shape[2:]) for shape in carried if shape[:2] == nodes) for carried in carried_words(traced)
+    ]
+    assert max(stored) == game.spec.state_bytes
+    assert max(stored) <= 256
+
+
+def carried_words(jaxpr: Any) -> Iterator[list[tuple[int, ...]]]:
+    """The shapes of the u32 arrays that each loop of a traced program hands on, inner loops included."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in ("scan", "while"):
+            yield [out.aval.shape for out in equation.outvars if out.aval.dtype == np.uint32]
+        for parameter in equation.params.values():
+            inner = getattr(parameter, "jaxpr", parameter)
+            if hasattr(inner, "eqns"):
+                yield from carried_words(inner)

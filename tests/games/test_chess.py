@@ -247,6 +247,8 @@ def test_fen_at_the_start() -> None:
         ("k1K5/8/8/8/8/8/8/8 w - - 100 1", "the clock of the fifty-move rule is '100', expected 0 to 99"),
         ("k1K5/8/8/8/8/8/8/8 w - - 0 0", "the number of the move is '0', expected 1 to 65535"),
         ("kR6/8/1K6/8/8/8/8/8 w - - 0 1", "the player who is not to move is in check"),
+        ("kK6/8/8/8/8/8/8/8 w - - 0 1", "the kings stand side by side"),
+        ("k1K5/pppppppp/8/8/8/8/8/q6q b - - 0 1", "more Black pieces than promotions make"),
     ],
 )
 def test_a_wrong_fen_is_explained(fen: str, message: str) -> None:

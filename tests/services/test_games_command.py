@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cartridge.games import BUILT_IN
-from cartridge.services import games_command
+from cartridge.services import bench_command, games_command
 
 METADATA = "Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n"
 ENTRY_POINTS = "[cartridge.games]\nstuck = stuck_game:Stuck\nabsent = absent_game:Absent\nconnect4 = stuck_game:Stuck\n"
@@ -52,6 +52,17 @@ def test_broken_plug_ins_are_listed_with_the_reason(capsys: pytest.CaptureFixtur
     assert "absent" not in table
     assert "game 'absent' (absent_game:Absent of outside 1.0) cannot be imported: ModuleNotFoundError" in reasons[0]
     assert "game 'connect4' (stuck_game:Stuck of outside 1.0) is hidden by the built-in game" in reasons[1]
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_benchmark_of_all_games_leaves_broken_ones_out(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    bench_command.add_arguments(parser)
+    with pytest.raises(ValueError, match="at least 5"):  # before anything is measured
+        bench_command.run(parser.parse_args(["engine", "--repeats", "1"]))
+    shown = capsys.readouterr().err
+    assert "left out: game 'absent' (absent_game:Absent of outside 1.0) cannot be imported" in shown
+    assert "stuck" not in shown
 
 
 @pytest.mark.usefixtures("outside")

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import pytest
 from cartridge.actor.search import SearchResult
 from cartridge.engine.transition import EngineState, legal_actions
+from cartridge.games.cartpole import CartPole
 from cartridge.games.tictactoe import TicTacToe
 from cartridge.services import play_command
 from cartridge.services.evaluation import EvaluationError
@@ -35,7 +36,8 @@ def sit(monkeypatch: pytest.MonkeyPatch, lines: list[str], seat: int = 0) -> str
     typed = iter(lines)
     monkeypatch.setattr("builtins.input", lambda *prompt: next(typed))
     shown = io.StringIO()
-    Sitting(Thinker("the other", GAME, first_free), seat, 0, Console(file=shown, width=100, highlight=False)).play()
+    console = Console(file=shown, width=100, highlight=False)
+    Sitting(GAME, Thinker("the other", GAME, first_free), seat, 0, console).play()
     assert next(typed, None) is None, "everything that was typed was read"
     return shown.getvalue()
 
@@ -78,6 +80,20 @@ def test_wrong_input_says_what_is_expected(monkeypatch: pytest.MonkeyPatch) -> N
     assert "'b2' cannot be played here; there is b3 c3 a2 c2 a1 b1 c1" in shown
     assert "'z9' is no cell; write a column a-c and a row 1-3, such as b2 (or help)" in shown
     assert "'[bold]' is no cell" in shown
+
+
+def test_a_game_for_one_player_is_played_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cart that is always pushed left falls over within eleven moves, each of which earns 1."""
+    typed = iter(["left", "undo", "hint", *["left"] * 11])
+    monkeypatch.setattr("builtins.input", lambda *prompt: next(typed))
+    shown = io.StringIO()
+    Sitting(CartPole(), None, 1, 0, Console(file=shown, width=100, highlight=False)).play()
+    text = shown.getvalue()
+    assert "or: undo, help, quit" in text
+    assert "against" not in text
+    moves = int(text.rpartition("over after ")[2].split()[0])
+    assert 7 < moves < 12
+    assert f"earned so far: {moves}\n" in text
 
 
 @pytest.mark.parametrize(
