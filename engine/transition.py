@@ -2,7 +2,8 @@
 
 The engine's state is the game's words and one meta word: the step count in the low 30 bits, bit 30 for a game ended by
 an illegal action, bit 31 for a game that is over. An over state is absorbing. A stochastic game carries a key besides:
-its start draws block 0 of it, step n block n, and as a game ends the key becomes the next episode's.
+its start draws block 0 of it, step n block n, and as a game ends the key becomes the next episode's, which is one
+addition further, so that episode e of a game depends on seed, game and e alone.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from .keys import Key
 _OVER = np.uint32(1 << 31)
 _ILLEGAL = np.uint32(1 << 30)
 _COUNT = np.uint32((1 << 30) - 1)
-_NEXT_EPISODE = np.uint32(0x243F6A88), np.uint32(0x85A308D3)  # digits of pi: any two words that are not zero
+_NEXT_EPISODE = np.uint32(0x243F6A89), np.uint32(0x85A308D3)  # digits of pi, made odd: no key comes back in 2^32
 
 
 @jax.tree_util.register_dataclass
@@ -96,7 +97,7 @@ def transition(
 
     board = jax.tree.map(lambda new, old: jnp.where(played, new, old), step.state, state.game)
     reward = _rewards(game, state.game, step.reward, played, illegal)
-    key = None if state.key is None else _next_key(ended, step_key, state.key)
+    key = None if state.key is None else _next_key(ended, state.key)
     return Transition(EngineState(board, meta, key), reward, terminated, truncated, illegal)
 
 
@@ -128,10 +129,10 @@ def observe(game: Game[State], state: EngineState[State]) -> Array:
     return game.observe(state.game, game.player(state.game))
 
 
-def _next_key(ended: Array, step_key: Key, key: Key) -> Key:
-    """The next episode's key where this one `ended`: the last step's, moved away from what that step has drawn."""
-    fresh = step_key[0] ^ _NEXT_EPISODE[0], step_key[1] ^ _NEXT_EPISODE[1]
-    return jnp.where(ended, fresh[0], key[0]), jnp.where(ended, fresh[1], key[1])
+def _next_key(ended: Array, key: Key) -> Key:
+    """The next episode's key where this one `ended`. No draw: games whose steps are without chance then need none."""
+    one = jnp.where(ended, np.uint32(1), np.uint32(0))
+    return key[0] + one * _NEXT_EPISODE[0], key[1] + one * _NEXT_EPISODE[1]
 
 
 def _rewards(game: Game[State], state: State, earned: Array, played: Array, illegal: Array) -> Array:

@@ -2,12 +2,16 @@
 
 import random
 import struct
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cartridge.engine import keys
+from cartridge.engine import batch, keys
+from cartridge.engine.transition import EngineState
+from cartridge.registry import make_game
+from jax import Array
 
 # RFC 8439: section 2.3.2, and appendix A.1, vectors 1 and 2.
 RFC_8439 = [
@@ -95,12 +99,31 @@ def test_draws_of_neighbouring_keys_and_counters_look_uniform() -> None:
     roots = keys.root_keys(0, 4096)
     counters = jnp.arange(16, dtype=jnp.uint32)
     drawn = jax.vmap(lambda counter: jnp.stack(keys.draw(roots, counter)))(counters)  # [16, 2, 4096]
-    bits = np.unpackbits(np.asarray(drawn).view(np.uint8).reshape(16, 2, -1), axis=2).reshape(32, 4096, 32)
+    assert_looks_uniform(np.asarray(drawn).reshape(32, 4096))
+
+
+def test_starts_of_successive_episodes_look_uniform() -> None:
+    """Sixteen games that an illegal action ends 4,096 times: the words of every start, whose keys are not far apart."""
+    game, illegal = make_game("cartpole"), jnp.full((16,), -1)
+
+    def episode(states: EngineState[Any], _: None) -> tuple[EngineState[Any], Array]:
+        assert states.key is not None
+        return batch.step(game, states, illegal)[0], jnp.stack(keys.draw(states.key, 0))
+
+    _, each = jax.lax.scan(episode, batch.init(game, 0, 16)[0], length=4096)  # [4096, 2, 16]
+    assert_looks_uniform(np.asarray(each).transpose(1, 2, 0).reshape(32, 4096))
+
+
+def assert_looks_uniform(streams: np.ndarray) -> None:
+    """Of u32[32, 4096]: each bit of each stream is even, and no two streams go together."""
+    bits = np.unpackbits(np.ascontiguousarray(streams).view(np.uint8), axis=1).reshape(32, 4096, 32)
     means = bits.mean(axis=1)  # [32, 32], each of 4,096 flips
     assert np.abs(means - 0.5).max() < 5.5 * 0.5 / 64
     flips = bits.reshape(32, -1).astype(np.float64) - 0.5
     correlation = flips @ flips.T / flips.shape[1] * 4 - np.eye(32)  # between streams, over 131,072 flips
     assert np.abs(correlation).max() < 5.5 / np.sqrt(flips.shape[1])
+    after = flips[:, 32:].ravel() @ flips[:, :-32].ravel() / flips[:, 32:].size * 4  # of each draw with the next
+    assert abs(after) < 5.5 / np.sqrt(flips[:, 32:].size)
 
 
 @pytest.mark.parametrize("bound", [1, 2, 6, 10, 81])
