@@ -6,7 +6,6 @@ replaces what stands between the two marks in both and draws docs/images/.
 """
 
 import json
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ..services.curve import strength_svg
 from ..services.store import read_json_lines
 from . import rows
 from .plot import throughput_svg
-from .table import engine_table, short, summary_table
+from .table import drawing_shares, engine_table, short, summary_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -118,15 +117,10 @@ def _floor(results: Sequence[rows.Row]) -> list[str]:
 
 def _drawing(results: Sequence[rows.Row]) -> list[str]:
     """What share of a step the draws of chance take, in games that have any."""
-    rates = {(row.implementation, row.device, row.game, row.batch): row.rate for row in results if row.mode == "random"}
-    shares: dict[tuple[str, str], list[float]] = {}  # at each batch size
-    for (implementation, device, game, batch), rate in rates.items():
-        if implementation == rows.WITHOUT_DRAWS:
-            drawn = rates[rows.OURS, device, game, batch]
-            shares.setdefault((device, game), []).append(max(0.0, 1 - drawn / rate))
+    shares = drawing_shares(results)
     lines = []
     for device in dict.fromkeys(device for device, _ in shares):
-        told = [f"{game} {statistics.median(each):.0%}" for (on, game), each in sorted(shares.items()) if on == device]
+        told = [f"{game} {share:.0%}" for (on, game), share in sorted(shares.items()) if on == device]
         lines.append(
             f"Share of a step that the draws of chance take on {device}, in the same run, median over batch sizes: "
             f"{', '.join(told)}.\n"

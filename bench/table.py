@@ -1,5 +1,6 @@
 """Comparisons in Markdown, made from committed rows, so that no figure in them was typed by hand."""
 
+import statistics
 from collections.abc import Iterable, Sequence
 
 from . import rows
@@ -38,6 +39,17 @@ def engine_table(results: Iterable[rows.Row]) -> str:
     return "\n".join(
         [_line(_HEAD), _line(["---"] * len(_HEAD)), *(_row(ours[place], compared.get(place)) for place in ours)]
     )
+
+
+def drawing_shares(results: Iterable[rows.Row]) -> dict[tuple[str, str], float]:
+    """(device, game) -> what share of a step its draws of chance take, the median over batch sizes."""
+    rates = {(row.implementation, row.device, row.game, row.batch): row.rate for row in results if row.mode == "random"}
+    shares: dict[tuple[str, str], list[float]] = {}
+    for (implementation, device, game, batch), rate in rates.items():
+        if implementation == rows.WITHOUT_DRAWS:
+            drawn = rates[rows.OURS, device, game, batch]
+            shares.setdefault((device, game), []).append(max(0.0, 1 - drawn / rate))
+    return {place: statistics.median(each) for place, each in shares.items()}
 
 
 def short(rate: float) -> str:

@@ -110,6 +110,20 @@ def test_a_run_yields_rows_and_reports() -> None:
         assert 1e9 < bandwidth < 1e13  # bytes a second: from a small board to the next but one accelerator
 
 
+def test_a_game_of_chance_is_measured_without_its_draws_too() -> None:
+    results = list(run_engine(["snake"], ["random"], with_peers=True, batches=[8], repeats=5, seconds=0.002))
+    assert [row.implementation for row in results] == [rows.OURS, rows.WITHOUT_DRAWS]
+
+
+def test_without_draws_the_same_rules_are_played() -> None:
+    """Whatever is dealt, a random game of Kuhn poker has 2 moves, and 3 after a pass and a bet: one in four."""
+    settings = {"implementation": rows.WITHOUT_DRAWS, "game": "kuhn_poker", "mode": "random", "batch": 64}
+    with running("compiled") as worker:
+        worker.ask(do="build", name="kuhn", **settings)
+        tally = worker.ask(do="play", name="kuhn", num_steps=500)
+    assert tally["moves"] / tally["episodes"] == pytest.approx(2.25, rel=0.05)
+
+
 def test_a_run_refuses_what_it_cannot_do() -> None:
     with pytest.raises(ValueError, match="at least 5"):
         next(run_engine(["tictactoe"], repeats=3))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cartridge.bench import rows
 from cartridge.bench.plot import throughput_svg
-from cartridge.bench.table import engine_table, short, summary_table
+from cartridge.bench.table import drawing_shares, engine_table, short, summary_table
 
 FIELDS = {
     "bench", "game", "implementation", "device", "batch", "mode", "steps_per_s", "compile_s", "bytes_per_game",
@@ -108,6 +108,14 @@ def test_summary_has_a_line_for_each_game_and_a_cell_for_each_mode() -> None:
     assert head == "| game | device | bytes per game | random | observe | api |"
     assert connect4 == "| connect4 | cpu (Test, 2 cores) | 20 | 100 M, 25.0x pgx |  | 5.0 M |"
     assert snake == "| snake | cpu (Test, 2 cores) | 20 | 50.0 M |  |  |"
+
+
+def test_drawing_takes_what_a_step_gains_without_it() -> None:
+    pairs = [(256, 75e6, 100e6), (1024, 80e6, 100e6), (4096, 30e6, 100e6)]
+    results = [row("cartridge", batch, rate) for batch, rate, _ in pairs]
+    results += [row(rows.WITHOUT_DRAWS, batch, rate) for batch, _, rate in pairs]
+    assert drawing_shares(results) == {("cpu (Test, 2 cores)", "connect4"): pytest.approx(0.25)}
+    assert not rows.compare(results), "a yardstick is no peer"
 
 
 @pytest.mark.parametrize(("rate", "text"), [(950.0, "950"), (5.71e3, "5.7 k"), (118e6, "118 M"), (1.24e9, "1.2 G")])
