@@ -170,17 +170,15 @@ class _Contest:
         if implementation == rows.WITHOUT_DRAWS:
             return self._flags_of_ours
         batch = self._batches[min(_TRIAL, len(self._batches) - 1)]
-        trials: list[Entrant] = []
-        with contextlib.ExitStack() as workers:
-            for flags in ("", SHARED_WORK):
-                self.say(done, f"trying compiler flags for {implementation}")
-                worker = workers.enter_context(self._process(implementation, flags))
-                with contextlib.suppress(WorkerError):
-                    trials.append(self._build(worker, implementation, batch, flags))
-            for _ in range(_TRIAL_STRETCHES):
-                for entrant in trials:
-                    self._play(entrant)
-        return max(trials, key=lambda entrant: max(entrant.rates)).flags if trials else ""
+        fastest: dict[str, float] = {}
+        for flags in ("", SHARED_WORK):  # one after the other: two at a time may not fit in memory
+            self.say(done, f"trying compiler flags for {implementation}")
+            with self._process(implementation, flags) as worker, contextlib.suppress(WorkerError):
+                entrant = self._build(worker, implementation, batch, flags)
+                for _ in range(_TRIAL_STRETCHES):
+                    entrant.play()
+                fastest[flags] = max(entrant.rates)
+        return max(fastest, key=lambda flags: fastest[flags], default="")
 
     def _start(self, implementation: str, flags: str) -> Worker:
         return self._workers.enter_context(self._process(implementation, flags))

@@ -82,7 +82,10 @@ def running(module: str, python: str | None = None, flags: str = "") -> Iterator
         tempfile.TemporaryFile("w+") as errors,  # a pipe that nobody reads would fill and stop the process
         subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True, env=environment) as process,
     ):
-        yield Worker(process, errors)
+        try:
+            yield Worker(process, errors)
+        finally:
+            process.communicate()  # closes the pipes, also those that its death has broken
 
 
 def main(arguments: Sequence[str]) -> None:
