@@ -93,9 +93,9 @@ def _speed() -> str:
     results = rows.read_results(RESULTS)
     return (
         "Steps per second of uniformly random legal play with auto-reset, and how many times the fastest peer's rate "
-        "that is: all of a game and mode in one run, each at its best batch size. `random` uses neither observation nor mask, `observe` "
-        "sums both of every step into the result, `api` calls `step` from Python with NumPy or torch. Variants, "
-        "versions, compile times and plots: [docs/benchmarks.md](docs/benchmarks.md).\n\n"
+        "that is: all of a game and mode in one run, each at its best batch size. `random` uses neither observation "
+        "nor mask, `observe` sums both of every step into the result, `api` calls `step` from Python with NumPy or "
+        "torch. Variants, versions, compile times and plots: [docs/benchmarks.md](docs/benchmarks.md).\n\n"
         f"{summary_table(results)}\n"
     )
 

@@ -1,4 +1,4 @@
-"""`cartridge play`: a person in a terminal, alone or against an agent that lays its thoughts open; or a game to watch."""
+"""`cartridge play`: a person in a terminal, alone or against an agent whose thoughts are shown; or a game to watch."""
 
 import argparse
 import dataclasses
