@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from . import rows
 from .table import short
 
-_WIDTH, _HEIGHT = 640, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 190, 36, 44
+_WIDTH, _HEIGHT = 740, 360
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 280, 36, 44
 _LINES = (("#d55e00", ""), ("#0072b2", "7 4"), ("#009e73", "2 4"), ("#cc79a7", "10 3 2 3"), ("#8a6d00", "4 2"))
 _STYLE = (
     "<style>text{font:12px system-ui,sans-serif;fill:#333}.title{font-size:14px;font-weight:600}.grid{stroke:#dde2e8}"
@@ -34,7 +34,7 @@ def throughput_svg(results: Iterable[rows.Row], game: str, mode: str) -> str:
     heights = _spread_labels([scale.point(of[-1])[1] for of in lines.values()])
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{_STYLE}',
-        f'<text class="title" x="{_LEFT}" y="20">{html.escape(title)}</text>',
+        f'<text class="title" x="8" y="20">{html.escape(title)}</text>',
         *scale.grid(),
         *(_line(name, of, scale, index, heights[index]) for index, (name, of) in enumerate(lines.items())),
     ]
