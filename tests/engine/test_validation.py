@@ -132,10 +132,22 @@ IMPOSSIBLE: dict[str, list[Case]] = {
         ("black: bits on empty", OPENING, {"position.black.low": 1 << 16}),
         ("straight, diagonal, leaper: a piece", OPENING, {"position.straight.low": 1 << 4}),
         ("leaper: not one king", OPENING, {"position.diagonal.low": 1 << 4, "position.leaper.low": 1 << 4}),
-        ("leaper: the kings", "8/8/8/7p/7P/8/8/Kk6 w - - 0 1", {}),
+        (
+            "leaper: the kings",
+            "8/8/8/7p/7P/8/8/K1k5 w - - 0 1",  # and the black king from c1 to b1
+            {"position.diagonal.low": 0b110, "position.leaper.low": 0b110, "position.black.low": 0b110},
+        ),
         ("leaper: a pawn", OPENING, {"position.straight.low": 1, "position.leaper.low": 1}),
-        ("black: more White pieces", "4k3/8/8/8/8/QQ6/PPPPPPPP/4K3 w - - 0 1", {}),
-        ("black: more Black pieces", "4k3/pppppppp/qq6/8/8/8/8/4K3 w - - 0 1", {}),
+        (
+            "black: more White pieces",
+            "4k3/8/8/8/8/1Q6/PPPPPPPP/4K3 w - - 0 1",  # and a queen on a3
+            {"position.straight.low": 1 << 16, "position.diagonal.low": 1 << 16},
+        ),
+        (
+            "black: more Black pieces",
+            "4k3/pppppppp/1q6/8/8/8/8/4K3 w - - 0 1",  # and a queen on a6
+            {"position.straight.high": 1 << 8, "position.diagonal.high": 1 << 8, "position.black.high": 1 << 8},
+        ),
         ("status: the player who is not to move", "4k3/8/8/8/8/8/8/4RK2 b - - 0 1", {"position.status": 1 << 7}),
         ("status: a right to castle", "4k3/8/8/8/8/8/8/4K2R w - - 0 1", {"position.status": 1 << 9}),
         ("status: en passant", OPENING, {"position.status": 1 << 15}),
