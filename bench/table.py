@@ -46,8 +46,8 @@ def drawing_shares(results: Iterable[rows.Row]) -> dict[tuple[str, str], float]:
     rates = {(row.implementation, row.device, row.game, row.batch): row.rate for row in results if row.mode == "random"}
     shares: dict[tuple[str, str], list[float]] = {}
     for (implementation, device, game, batch), rate in rates.items():
-        if implementation == rows.WITHOUT_DRAWS:
-            drawn = rates[rows.OURS, device, game, batch]
+        drawn = rates.get((rows.OURS, device, game, batch))  # without draws a larger batch may still be fast enough
+        if implementation == rows.WITHOUT_DRAWS and drawn is not None:
             shares.setdefault((device, game), []).append(max(0.0, 1 - drawn / rate))
     return {place: statistics.median(each) for place, each in shares.items()}
 

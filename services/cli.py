@@ -17,7 +17,7 @@ _COMMANDS = {
     "games": ("games_command", "list the games"),
     "train": ("train_command", "train an agent by self-play, or resume a run"),
     "eval": ("evaluate_command", "measure an agent: solved positions, matches"),
-    "play": ("play_command", "play against an agent in the terminal"),
+    "play": ("play_command", "play in the terminal, against an agent or alone"),
     "bench": ("bench_command", "measure the engine's speed, with peers beside it"),
     "doctor": ("doctor_command", "check this machine: devices, versions, what is missing"),
 }

@@ -208,6 +208,8 @@ def _players(args: argparse.Namespace) -> tuple[Game[Any], Thinker | None]:
     if not _is_folder_of_run(Path(args.run)):
         game = _game(args.run)
         if game.spec.num_players == 1:
+            if args.version is not None or args.simulations is not None:
+                raise EvaluationError(f"--version and --simulations are an opponent's; {args.run} is played alone")
             return game, None
     thinker = _thinker(args)
     require_searchable(thinker.game.spec)

@@ -102,6 +102,8 @@ def test_a_game_for_one_player_is_played_alone(monkeypatch: pytest.MonkeyPatch) 
         (["conect4"], "neither the folder of a run nor a game: no game 'conect4': did you mean connect4"),
         (["tictactoe", "--version", "3"], "--version needs the folder of a run"),
         (["tictactoe", "--simulations", "0"], "--simulations is 0, expected 1 to 100000"),
+        (["2048", "--simulations", "9"], "--version and --simulations are an opponent's; 2048 is played alone"),
+        (["2048", "--version", "3"], "--version and --simulations are an opponent's"),
     ],
 )
 def test_what_cannot_be_played_is_refused(words: list[str], problem: str) -> None:
