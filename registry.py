@@ -186,7 +186,7 @@ def _entry_point(name: str) -> EntryPoint:
         return points[0]
     near = difflib.get_close_matches(name, list_games(), n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(list_games())}"
-    raise UnknownGameError(f"no game {name!r}: {hint}")
+    raise UnknownGameError(f"no game {name!r}: {hint}; a game of another package must be installed first")
 
 
 def _described(point: EntryPoint) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
-from . import bits, keys
+from . import bits, keys, validation
 from .game import Game, State, Step
 from .laws import LAWS
 from .random_play import ENDING, ConformanceError, play
@@ -29,7 +29,7 @@ def check_game(
     game: Game[State],
     num_games: int = 32,
     seed: int = 0,
-    num_states: int = 64,
+    num_states: int | None = None,
     max_moves: int = 10_000,
     laws: Sequence[str] | None = None,
     report: Report = lambda law, holds: None,
@@ -40,7 +40,7 @@ def check_game(
       game: the rules under test.
       num_games: games of random play.
       seed: of that play.
-      num_states: live states drawn from it, on which the laws are tried.
+      num_states: live states drawn from it, on which the laws are tried; None for two a game.
       max_moves: a game without `max_steps` must end within as many random moves.
       laws: names in `LAWS`, None for all. The spec and the end of the games are always looked at.
       report: called with (law, False) as the trial of a law begins, and with (law, True) once it holds.
@@ -61,7 +61,7 @@ def check_game(
         return found
 
     hold(_THE_SPEC, lambda: _spec_fits_arrays(game))
-    sample = hold(ENDING, lambda: play(game, num_games, seed, num_states, max_moves))
+    sample = hold(ENDING, lambda: play(game, num_games, seed, num_states or 2 * num_games, max_moves))
     for law in LAWS if laws is None else laws:
         hold(law, functools.partial(LAWS[law], sample))
 
@@ -100,11 +100,24 @@ def _spec_fits_arrays(game: Game[State]) -> None:
     for name, (value, shape, dtype) in expected.items():
         right = isinstance(value, jax.ShapeDtypeStruct) and (value.shape, value.dtype.name) == (shape, dtype)
         require(right, f"{name} is {value}, expected {dtype} of shape {shape}")
+    _claims_name_fields(game, state, require)
     words = jax.eval_shape(game.legal_words, state.game)
     num_words = len(bits.full(spec.num_actions))
     found = [(word.shape, word.dtype.name) for word in jax.tree.leaves(words)]
     right = isinstance(words, tuple) and found == [((), "uint32")] * num_words
     require(right, f"legal_words is {words}, expected a tuple of {num_words} uint32 scalars")
+
+
+def _claims_name_fields(game: Game[State], state: Any, require: Callable[[bool, str], None]) -> None:
+    """Each of the game's invariants is one flag, under the fields of the state that it is about."""
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(state.game)]
+    fields = {str(step).strip(".") for path in paths for step in path} | {validation.META}
+    for claim, holds in jax.eval_shape(game.invariants, state.game).items():
+        named = claim.partition(":")[0].split(", ")
+        message = f"invariants has {claim!r}, expected a name like 'FIELD: what is wrong'"
+        require(":" in claim and fields.issuperset(named), f"{message}, of {', '.join(sorted(fields))}")
+        right = isinstance(holds, jax.ShapeDtypeStruct) and (holds.shape, holds.dtype.name) == ((), "bool")
+        require(right, f"invariants {claim!r} is {holds}, expected a bool of shape ()")
 
 
 def _described(tree: Any) -> Any:

@@ -16,12 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from . import bits, codec, keys
+from . import bits, codec, keys, validation
 from .game import ChanceGame, Game, HiddenInformationGame, State
 from .random_play import ConformanceError, Sample, row_of, same, transitions, vmapped
 from .transition import EngineState, legal_actions, observe, start, transition
 
-_CLOSELY = 2  # states looked at one by one, by the laws which cannot take a batch
+_CLOSELY = 3  # states looked at one by one, by the laws which cannot take a batch
+_PICTURES = 10  # states that are drawn
 _DRAWS = 4096  # of chance, for its frequencies
 _UNTYPICAL = "no such action\n"
 
@@ -87,7 +88,7 @@ def _illegal_actions_end(sample: Sample[State]) -> None:
 
 def _compiled_equals_eager(sample: Sample[State]) -> None:
     compiled_once = jax.jit(functools.partial(_everything, sample.game))
-    for row in range(min(_CLOSELY, len(sample.actions))):
+    for row in sample.spread(_CLOSELY):
         state, action = row_of(sample.live, row), sample.actions[row]
         compiled = compiled_once(state, action)
         with jax.disable_jit():
@@ -99,7 +100,7 @@ def _rows_are_independent(sample: Sample[State]) -> None:
     """A game in a batch goes as it goes alone."""
     one = jax.jit(functools.partial(_everything, sample.game))
     together = vmapped(functools.partial(_everything, sample.game))(sample.live, sample.actions)
-    for row in range(min(_CLOSELY, len(sample.actions))):
+    for row in sample.spread(_CLOSELY):
         alone = one(row_of(sample.live, row), sample.actions[row])
         _require_equal(sample, row_of(together, row), alone, "batching", f"state {row} differs in a batch and alone")
 
@@ -159,7 +160,7 @@ def _pictures_are_clickable(sample: Sample[State]) -> None:
 
     Elements with data-from or data-to choose a move in two clicks; a game that has them is spared the second half.
     """
-    for row in range(min(_CLOSELY, len(sample.actions))):
+    for row in sample.spread(_PICTURES):
         state = row_of(sample.live, row)
         try:
             elements = list(ElementTree.fromstring(sample.game.draw(state.game)).iter())
@@ -173,14 +174,17 @@ def _pictures_are_clickable(sample: Sample[State]) -> None:
         strange = targets - set(map(str, range(sample.game.spec.num_actions)))
         sample.require(not strange, "pictures", f"data-action {sorted(map(str, strange))} are no actions")
         by_two_clicks = any(element.get("data-from") or element.get("data-to") for element in elements)
-        message = f"no element carries data-action for the legal {sorted(legal - targets)}"
-        sample.require(by_two_clicks or legal <= targets, "pictures", message)
+        missing = f"no element carries data-action for the legal {sorted(legal - targets)} in"
+        clickable = by_two_clicks or legal <= targets
+        sample.require(clickable, "pictures", f"{missing}\n{sample.game.text(state.game)}")
         sample.require(sample.game.text(state.game).strip(), "pictures", "text is empty")
 
 
 def _bytes_round_trip(sample: Sample[State]) -> None:
     spec = sample.game.spec
     num = len(sample.actions)
+    for claim, holds in validation.held(sample.game, sample.live).items():
+        sample.require_rows(holds, "encodings", f"the game claims that a state of its own cannot be ({claim})")
     words = codec.pack_state(sample.live)
     data = codec.encode(spec, spec.encodings[0], words)
     sample.require(len(data) == num * spec.state_bytes, "encodings", f"a state takes {len(data) / num} bytes")
@@ -239,7 +243,7 @@ def _chance_can_be_listed(sample: Sample[State]) -> None:
         )
     )
     drawn = jax.jit(lambda state, action: jax.vmap(lambda key: game.step(state, action, key))(draws))
-    for row in range(min(_CLOSELY, len(sample.actions))):
+    for row in sample.spread(_CLOSELY):
         state, action = row_of(sample.live.game, row), sample.actions[row]
         chances, results = listed(game.afterstate(state, action))
         _require_frequencies(sample, f"step from state {row}", chances, results, drawn(state, action))

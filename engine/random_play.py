@@ -32,13 +32,17 @@ class Sample(Generic[State]):
     game: Game[State]
     num_games: int  # B
     seed: int
-    live: EngineState[State]  # [N, ...]
+    live: EngineState[State]  # [N, ...], in the order of the moves that led there
     actions: Array  # i32[N], legal
     moved: Transition[State]  # [N, ...], what the move made of the state
     final: EngineState[State]  # [B, ...]
     total_reward: np.ndarray  # f32[B, P], over the whole game
     num_moves: np.ndarray  # i32[B]
     truncated: np.ndarray  # bool[B]
+
+    def spread(self, count: int) -> list[int]:
+        """`count` rows of live states, from the first moves of games to the last; all where there are no more."""
+        return sorted(set(np.linspace(0, len(self.actions) - 1, count).astype(int).tolist()))
 
     def require(self, holds: Any, law: str, message: str) -> None:
         """Raises `ConformanceError` unless `holds`."""

@@ -14,7 +14,7 @@ from jax import Array
 from .game import Game, State
 from .transition import EngineState
 
-_META = "meta"  # the field: what the engine knows and the game does not
+META = "meta"  # the field: what the engine knows and the game does not
 _MANY_MOVES = 1 << 28  # far more than any game without max_steps takes, far fewer than the meta word can count
 
 
@@ -46,22 +46,22 @@ def claims(game: Game[State], state: EngineState[State]) -> Mapping[str, Array]:
     What a game claims of `meta` is asked of live states alone: there it says which boards a game does not go on from.
     """
     rules = game.invariants(state.game)
-    known = {name: state.over | holds if name.split(":")[0] == _META else holds for name, holds in rules.items()}
+    known = {name: state.over | holds if name.split(":")[0] == META else holds for name, holds in rules.items()}
     return {**_of_the_clock(game, state), **_of_the_moves(game, state), **known}
 
 
 def _of_the_clock(game: Game[State], state: EngineState[State]) -> Mapping[str, Array]:
     limit = game.spec.max_steps
-    found = {f"{_META}: a game ended by an illegal action must be over": state.over | ~state.over_by_illegal}
+    found = {f"{META}: a game ended by an illegal action must be over": state.over | ~state.over_by_illegal}
     if limit:
         in_time = jnp.where(state.over, state.step_count <= limit, state.step_count < limit)
-        return {**found, f"{_META}: more moves than max_steps = {limit} allow": in_time}
-    return {**found, f"{_META}: more moves than any game takes": state.step_count < _MANY_MOVES}
+        return {**found, f"{META}: more moves than max_steps = {limit} allow": in_time}
+    return {**found, f"{META}: more moves than any game takes": state.step_count < _MANY_MOVES}
 
 
 def _of_the_moves(game: Game[State], state: EngineState[State]) -> Mapping[str, Array]:
     some = functools.reduce(jnp.bitwise_or, game.legal_words(state.game)) != 0
-    return {f"{_META}: a live state without a legal action": state.over | some}
+    return {f"{META}: a live state without a legal action": state.over | some}
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -106,8 +106,10 @@ class Connect4:
                 f"own_{name}, other_{name}: a disc hangs in the air": (discs + np.uint32(columns)) & discs == 0,
             }
         return claims | {
-            "own, other: not as many discs of either side as taking turns makes": (ahead == 0) | (ahead == 1),
-            "own: four in a row of the player to move": ~_has_four(*own),
+            "own_low, own_high, other_low, other_high: not as many discs of either side as taking turns makes": (
+                (ahead == 0) | (ahead == 1)
+            ),
+            "own_low, own_high: four in a row of the player to move": ~_has_four(*own),
             "meta: the game goes on after four in a row": ~_has_four(*other),
         }
 

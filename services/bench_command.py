@@ -9,11 +9,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from ..bench import rows
-from ..bench.engine import MODES, run_engine
+from ..bench.engine import MIN_REPEATS, MODES, run_engine
 from ..bench.engine import Progress as Stage
 from ..bench.table import short
 from ..registry import BrokenGameError, list_games, make_game
 from . import store
+from .flags import whole_number
 
 _WIDTH = 120  # characters of the table in a file or pipe
 
@@ -25,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", action="append", choices=MODES, help="may be repeated (default: all)")
     parser.add_argument("--peers", action="store_true", help="measure the peers beside us (see `make peers`)")
     parser.add_argument("--batch", action="append", type=int, metavar="N", help="games in lock step; may be repeated")
-    parser.add_argument("--repeats", type=int, default=7, help="stretches of each, at least 5 (default: 7)")
+    repeats = f"stretches of each, at least {MIN_REPEATS} (default: 7)"
+    parser.add_argument("--repeats", type=whole_number(MIN_REPEATS, 1000), default=7, metavar="N", help=repeats)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE")
 
 

@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from ..registry import BrokenGameError, list_games, make_game, unreachable_games
 from . import store
+from .flags import whole_number
 from .positions import builtin_positions
 
 _WIDTH = 120  # characters of the table in a file or pipe
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write the list to FILE, or print it")
     form.add_argument("--check", metavar="ID", help="hold every law of the game contract against this game")
-    games, seeds = _whole_number(1, 1 << 16), _whole_number(0, (1 << 32) - 1)
+    games, seeds = whole_number(1, 1 << 16), whole_number(0, (1 << 32) - 1)
     parser.add_argument("--games", type=games, default=32, metavar="N", help="random games of it (default: 32)")
     parser.add_argument("--seed", type=seeds, default=0, metavar="S", help="of the random games (default: 0)")
 
@@ -119,14 +119,3 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             row["build_id"],
         )
     return table
-
-
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
-    """Reads the value of a flag."""
-
-    def read(text: str) -> int:
-        if not (text.isdecimal() and low <= int(text) <= high):
-            raise argparse.ArgumentTypeError(f"{text!r} given, expected a whole number from {low} to {high}")
-        return int(text)
-
-    return read

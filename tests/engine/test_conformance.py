@@ -121,6 +121,28 @@ class Unclickable(TicTacToe):
         return super().draw(state).replace('data-action="4"', "")
 
 
+class UnclickableLate(TicTacToe):
+    """Right on the empty board, where every game begins."""
+
+    def draw(self, state: Any) -> str:
+        return super().draw(state) if int(state.marks) == 0 else super().draw(state).replace("data-action", "id")
+
+
+class Misnamed(TicTacToe):
+    def invariants(self, state: Any) -> Any:
+        return {"board: too many marks": bits.popcount(state.marks) < 10}
+
+
+class Trusting(TicTacToe):
+    def invariants(self, state: Any) -> Any:
+        return {"marks: fine": jnp.ones(2, bool)}
+
+
+class Forbidding(TicTacToe):
+    def invariants(self, state: Any) -> Any:
+        return {"marks: more than two": bits.popcount(state.marks) < 3}
+
+
 class Scrawl(TicTacToe):
     def draw(self, state: Any) -> str:
         return "<svg><rect></svg>"
@@ -162,7 +184,11 @@ CASES = [
     (Mislabelled, "labels", "action 0 is written 'a3', which reads as 1"),
     (Credulous, "labels", "expected a ValueError"),
     (Unclickable, "pictures", "no element carries data-action"),
+    (UnclickableLate, "pictures", r"no element carries data-action for the legal \[.*\] in\n"),
     (Scrawl, "pictures", "not well-formed"),
+    (Misnamed, "the spec", "invariants has 'board: too many marks', expected a name like 'FIELD: what is wrong'"),
+    (Trusting, "the spec", "invariants 'marks: fine' is .*, expected a bool of shape"),
+    (Forbidding, "encodings", r"a state of its own cannot be \(marks: more than two\); in \d+ of 16 states"),
     (Eager, "compilation", "differs with and without jit"),
     (Neighbourly, "batching", "differs in a batch and alone"),
 ]

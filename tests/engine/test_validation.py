@@ -63,9 +63,9 @@ IMPOSSIBLE: dict[str, list[Case]] = {
         ("own_high, other_high: two discs", START, {"own_high": 1, "other_high": 1}),
         ("own_low, other_low: a disc hangs", START, {"other_low": 0b10}),
         ("own_high, other_high: a disc hangs", START, {"other_high": 0b101}),
-        ("own, other: not as many", START, {"own_low": 1}),
-        ("own, other: not as many", START, {"other_low": 0b11}),
-        ("own: four in a row", START, {"own_low": 0b1111, "other_low": 0b1111 << 7}),
+        ("own_low, own_high, other_low, other_high: not as many", START, {"own_low": 1}),
+        ("own_low, own_high, other_low, other_high: not as many", START, {"other_low": 0b11}),
+        ("own_low, own_high: four in a row", START, {"own_low": 0b1111, "other_low": 0b1111 << 7}),
         ("meta: the game goes on after", START, {"own_low": 0b111, "other_low": 0b1111 << 7}),
     ],
     "othello": [
