@@ -70,6 +70,17 @@ def to_jax(tree: Any) -> Any:
     return jax.tree.unflatten(structure, copies)
 
 
+def host_copy(tree: Any) -> Any:
+    """The same pytree with NumPy arrays that share nothing with JAX, which may therefore donate its own at once."""
+
+    def copy(leaf: jax.Array) -> np.ndarray:
+        # On a CPU `np.asarray` aliases the array: as long as it is held, a donation would copy the whole array.
+        host = np.asarray(leaf)
+        return host.copy() if _platform(leaf) == "cpu" else host
+
+    return jax.tree.map(copy, tree)
+
+
 def is_torch(value: object) -> "TypeGuard[torch.Tensor]":
     """Whether `value` is a torch tensor, found out without loading torch."""
     torch = sys.modules.get("torch")

@@ -46,6 +46,7 @@ class Batch:
     legal_actions: Tensor  # bool[N, A]
     policy: Tensor  # f32[N, A]
     value: Tensor  # f32[N]
+    weight: Tensor  # f32[N], how much each row counts
 
 
 class NotFiniteError(ArithmeticError):
@@ -73,8 +74,12 @@ class Learner:
         self._skipped = 0
         self._autocast = _wants_bfloat16(config.precision, self.device)
 
-    def update(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """One step; returns scalars f32[] that stay on the device. A step with a non-finite gradient is skipped.
+    def update(self, batch: Batch, progress: float) -> tuple[dict[str, Tensor], Tensor]:
+        """One step; a step with a non-finite gradient is skipped.
+
+        Returns scalars f32[], and |return - value| of each row, f32[N], which Schrittwieser et al. 2020 ("Mastering
+        Atari, Go, chess and shogi by planning with a learned model", appendix G) take for priorities. All stay on the
+        device.
 
         Raises:
           NotFiniteError: twenty steps in a row had to be skipped.
@@ -85,20 +90,27 @@ class Learner:
         with self._precision():
             policy_logits, value_logits = self.network(batch.observation)
         losses = alphazero_loss(
-            policy_logits, value_logits, batch.legal_actions, batch.policy, batch.value, self.config.value_weight
+            policy_logits,
+            value_logits,
+            batch.legal_actions,
+            batch.policy,
+            batch.value,
+            batch.weight,
+            self.config.value_weight,
         )
         self.optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_gradient_norm)
         self._apply(norm)
         self.updates += 1
-        return {
+        scalars = {
             "loss_policy": losses.policy,
             "loss_value": losses.value,
             "entropy_network": losses.entropy,
-            "value_error": losses.value_error,
+            "value_error": losses.value_error.mean(),
             "gradient_norm": norm.detach(),
         }
+        return scalars, losses.value_error
 
     def learning_rate(self, progress: float) -> float:
         """The rate the next update would use."""

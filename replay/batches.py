@@ -10,7 +10,9 @@ from jax import Array
 from ..engine.batch import select
 from ..engine.game import Game, State
 from ..engine.transition import EngineState, legal_actions, observe
-from .ring import Ring, sample_uniform
+from . import ring as rings
+from .ring import Ring
+from .samplers import Draws
 
 
 class PolicyRows(Protocol):
@@ -29,31 +31,26 @@ class PolicyRows(Protocol):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class PolicyBatch:
-    """U batches of N rows, ready to cross the border."""
+    """N rows, ready to cross the border."""
 
-    observation: Array  # f32[U, N, *observation_shape]
-    legal_actions: Array  # bool[U, N, A]
-    policy: Array  # f32[U, N, A]
-    value: Array  # f32[U, N]
-    age: Array  # i32[U, N], rows written since
+    observation: Array  # f32[N, *observation_shape]
+    legal_actions: Array  # bool[N, A]
+    policy: Array  # f32[N, A]
+    value: Array  # f32[N]
+    age: Array  # i32[N], rows written since
 
 
-def sample_batches(
-    game: Game[State], ring: Ring[Any], key: Array, num_batches: int, batch_size: int
-) -> PolicyBatch:
-    """Draws and prepares `num_batches` batches in one call, so that the learner's loop crosses the border once."""
-    row_key, view_key = jax.random.split(key)
-    num_rows = num_batches * batch_size
-    rows, age = sample_uniform(ring, row_key, num_rows)
-    states, policy = _random_view(game, rows, view_key)
-    batch = PolicyBatch(
+def policy_batch(game: Game[State], ring: Ring[Any], draws: Draws, key: Array) -> PolicyBatch:
+    """What a learner reads of the drawn rows; with `game` bound, a `prepare` for `owner.Replay`."""
+    rows: PolicyRows = rings.rows_at(ring, draws.slot)
+    states, policy = _random_view(game, rows, key)
+    return PolicyBatch(
         observation=jax.vmap(lambda state: observe(game, state))(states),
         legal_actions=jax.vmap(lambda state: legal_actions(game, state))(states),
         policy=policy,
         value=rows.value,
-        age=age,
+        age=rings.age(ring, draws.slot),
     )
-    return jax.tree.map(lambda leaf: leaf.reshape(num_batches, batch_size, *leaf.shape[1:]), batch)
 
 
 def _random_view(game: Game[State], rows: PolicyRows, key: Array) -> tuple[EngineState[State], Array]:

@@ -2,6 +2,9 @@
 
 A checkpoint is a folder with `jax.safetensors`, `torch.safetensors`, `state.json` and, written last, `MANIFEST.json`
 with the sha256 of the three. The folder is built under a temporary name and renamed. No pickle.
+
+Both sides are safetensors. Orbax would compress the JAX side, but holds a second copy of the ring while it writes, and
+takes ten times as long; here the host copy that a snapshot is goes to the disk as it is, and nothing more is held.
 """
 
 import dataclasses
@@ -23,7 +26,20 @@ from torch import Tensor
 
 from . import store
 
-_FILES = ("jax.safetensors", "torch.safetensors", "state.json")
+MANIFEST = "MANIFEST.json"
+FILES = ("jax.safetensors", "torch.safetensors", "state.json")
+_DTYPES = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "uint16": "U16",
+    "int16": "I16",
+    "uint32": "U32",
+    "int32": "I32",
+    "float16": "F16",
+    "float32": "F32",
+}  # as safetensors names them
+_PIECE = 1 << 22  # bytes written and hashed at a time
 Tree = TypeVar("Tree")
 
 
@@ -33,31 +49,45 @@ class CheckpointError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """What one folder holds."""
+    """What one folder holds, all on the host."""
 
     step: int
     arrays: Mapping[str, np.ndarray]  # by the path of the leaf
     tensors: Mapping[str, Tensor]
     state: Mapping[str, Any]
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of arrays and tensors."""
+        return sum(leaf.nbytes for leaf in (*self.arrays.values(), *self.tensors.values()))
 
-def save(folder: Path, step: int, tree: Any, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Writes checkpoint `step` below `folder`; on a failure (a full disk, say) what was there stays and it raises."""
-    building = folder / f".{step}.{os.getpid()}.tmp"
+
+def named(tree: Any) -> dict[str, np.ndarray]:
+    """The leaves of a pytree of NumPy arrays by their paths."""
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint below `folder`; on a failure (a full disk, say) what was there stays and it raises OSError.
+
+    One of the same step that is whole stays as it is: a step has one state.
+    """
+    final, building = folder / str(checkpoint.step), folder / f".{checkpoint.step}.{os.getpid()}.tmp"
+    if final.exists():
+        try:
+            load(final)
+            return
+        except (OSError, ValueError, KeyError, CheckpointError):
+            _remove(final)
     try:
         building.mkdir(parents=True, exist_ok=True)
-        contents = (
-            safetensors.numpy.save(_to_arrays(tree)),
-            safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}),
-            json.dumps(dict(state)).encode(),
-        )
-        hashes = {}
-        for name, data in zip(_FILES, contents, strict=True):
-            store.write_bytes(building / name, data)
-            hashes[name] = hashlib.sha256(data).hexdigest()
-        store.write_json(building / "MANIFEST.json", {"step": step, "sha256": hashes})
-        final = folder / str(step)
-        shutil.rmtree(final, ignore_errors=True)
+        tensors = {name: tensor.detach().cpu().numpy() for name, tensor in checkpoint.tensors.items()}
+        hashes = {
+            FILES[0]: _write_arrays(building / FILES[0], checkpoint.arrays),
+            FILES[1]: _write_arrays(building / FILES[1], tensors),
+            FILES[2]: _write(building / FILES[2], [json.dumps(dict(checkpoint.state)).encode()]),
+        }
+        store.write_json(building / MANIFEST, {"step": checkpoint.step, "sha256": hashes})
         building.rename(final)
         store.sync_folder(folder)
     finally:
@@ -65,56 +95,105 @@ def save(folder: Path, step: int, tree: Any, tensors: Mapping[str, Tensor], stat
 
 
 def keep_newest(folder: Path, count: int) -> None:
-    """Removes all checkpoints but the newest `count`."""
-    for step in _steps(folder)[:-count]:
-        shutil.rmtree(folder / str(step), ignore_errors=True)
+    """Removes all checkpoints but the newest `count`, and what a killed process left half written."""
+    for step in steps(folder)[:-count]:
+        _remove(folder / str(step))
+    for left in folder.glob(".*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def load_newest(folder: Path) -> Checkpoint | None:
     """The newest checkpoint that is whole; damaged ones are skipped with a warning. None if there is none."""
-    for step in reversed(_steps(folder)):
+    for step in reversed(steps(folder)):
         try:
-            return _load(folder / str(step))
+            return load(folder / str(step))
         except (OSError, ValueError, KeyError, CheckpointError) as error:
             warnings.warn(f"skipped damaged checkpoint {folder / str(step)}: {error}", stacklevel=2)
     return None
 
 
-def restore(tree: Tree, arrays: Mapping[str, np.ndarray]) -> Tree:
-    """`tree` with its leaves replaced by the saved ones, which must have the same shapes and dtypes."""
-
-    def leaf(path: Any, like: Any) -> jax.Array:
-        name = jax.tree_util.keystr(path)
-        saved = arrays.get(name)
-        if saved is None or saved.shape != like.shape or saved.dtype != like.dtype:
-            found = None if saved is None else (saved.shape, saved.dtype)
-            raise CheckpointError(f"{name} is {found}, expected {(like.shape, like.dtype)}; the configuration changed")
-        return jnp.array(saved, copy=True)
-
-    return jax.tree_util.tree_map_with_path(leaf, tree)
-
-
-def _to_arrays(tree: Any) -> dict[str, np.ndarray]:
-    # A copy, because on a CPU np.asarray aliases the buffer, and the next donation would copy the whole ring.
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path): np.array(leaf, copy=True) for path, leaf in leaves}
-
-
-def _load(folder: Path) -> Checkpoint:
-    manifest = json.loads((folder / "MANIFEST.json").read_text(encoding="utf-8"))
-    contents = {name: (folder / name).read_bytes() for name in _FILES}
-    for name, data in contents.items():
-        if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
+def load(folder: Path) -> Checkpoint:
+    """The checkpoint in `folder`, verified."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    for name in FILES:
+        if _hash(folder / name) != manifest["sha256"][name]:
             raise CheckpointError(f"{name} fails its sha256")
     return Checkpoint(
         step=manifest["step"],
-        arrays=safetensors.numpy.load(contents["jax.safetensors"]),
-        tensors=safetensors.torch.load(contents["torch.safetensors"]),
-        state=json.loads(contents["state.json"]),
+        arrays=safetensors.numpy.load_file(folder / FILES[0]),
+        tensors=safetensors.torch.load_file(folder / FILES[1]),
+        state=json.loads((folder / FILES[2]).read_text(encoding="utf-8")),
     )
 
 
-def _steps(folder: Path) -> list[int]:
+def restore(tree: Tree, arrays: Mapping[str, np.ndarray]) -> Tree:
+    """`tree` with its leaves replaced by the saved ones, which must have the same shapes and dtypes.
+
+    Raises:
+      CheckpointError: some do not; all of them are named.
+    """
+    wrong = []
+    for path, like in jax.tree_util.tree_leaves_with_path(tree):
+        saved = arrays.get(jax.tree_util.keystr(path))
+        if saved is None or saved.shape != like.shape or saved.dtype != like.dtype:
+            found = "missing" if saved is None else f"{saved.dtype}{list(saved.shape)}"
+            wrong.append(f"{jax.tree_util.keystr(path)} is {found}, expected {like.dtype}{list(like.shape)}")
+    if wrong:
+        raise CheckpointError(f"the checkpoint is of another configuration: {'; '.join(wrong)}")
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: jnp.array(arrays[jax.tree_util.keystr(path)], copy=True), tree
+    )
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps of which there is a checkpoint, whole or not, oldest first."""
     if not folder.is_dir():
         return []
     return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit())
+
+
+def _remove(folder: Path) -> None:
+    """A folder that is half removed must not look like a checkpoint."""
+    aside = folder.with_name(f".{folder.name}.removed.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
+    """Writes a safetensors file piece by piece, where the library would hold a copy of all; returns its sha256.
+
+    The format: the header's length as a little-endian u64, the header, the arrays one after the other.
+    """
+    header: dict[str, Any] = {}
+    end = 0
+    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    for name, array in ordered.items():
+        start, end = end, end + array.nbytes
+        header[name] = {"dtype": _DTYPES[array.dtype.name], "shape": array.shape, "data_offsets": (start, end)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the data begins at a multiple of eight
+    return _write(path, [len(text).to_bytes(8, "little"), text, *map(_bytes, ordered.values())])
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
+
+
+def _write(path: Path, parts: list[bytes | memoryview]) -> str:
+    """Writes and syncs a file; returns its sha256."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for part in parts:
+            for start in range(0, len(part), _PIECE):
+                piece = part[start : start + _PIECE]
+                digest.update(piece)
+                file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

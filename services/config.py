@@ -32,20 +32,26 @@ class ConfigError(ValueError):
 class ReplayConfig:
     """`capacity` rows at least (rounded up to whole unrolls) are kept; learning starts once `min_rows` are there.
 
-    `samples_per_move` is the replay ratio: how often a move is drawn for training on average.
+    `samples_per_move` is the replay ratio: how often a move is drawn for training on average. The `prioritised` sampler
+    draws in proportion to priority ** `priority_exponent`, where the priority is how far the value was off; what that
+    does to the mean is undone by weights of exponent `importance_exponent`, which rises to 1 over the run.
     """
 
     capacity: int = 400_000
     min_rows: int = 20_000
     samples_per_move: float = 4.0
+    sampler: Literal["uniform", "prioritised"] = "uniform"
+    priority_exponent: float = 0.6
+    importance_exponent: float = 0.4
 
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
     """When to stop and what to do on the way. Exactly one of `minutes` and `updates` ends the run; 0 means unset.
 
-    `overlap` lets the learner work while the next games are played, on the same fixed schedule. `check_border` makes
-    sure, at some cost, that the learner never writes into a batch that JAX lent it.
+    The newest `checkpoints_kept` checkpoints stay. `overlap` lets the learner work while the next games are played, on
+    the same fixed schedule. `check_border` makes sure, at some cost, that the learner never writes into a batch that
+    JAX lent it.
     """
 
     seed: int = 0
@@ -53,6 +59,7 @@ class RunConfig:
     updates: int = 0
     evaluate_minutes: float = 4.0
     checkpoint_minutes: float = 2.0
+    checkpoints_kept: int = 3
     eval_simulations: int = 64
     overlap: Literal["auto", "on", "off"] = "auto"
     check_border: Literal["off", "on"] = "off"
@@ -95,6 +102,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "replay.capacity": (1, 1_000_000_000),
     "replay.min_rows": (1, 1_000_000_000),
     "replay.samples_per_move": (0.01, 1000),
+    "replay.priority_exponent": (0, 1),
+    "replay.importance_exponent": (0, 1),
     "learner.batch_size": (1, 1_000_000),
     "learner.learning_rate": (0, 10),
     "learner.final_learning_rate": (0, 10),
@@ -108,6 +117,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "run.updates": (0, 2**31 - 1),
     "run.evaluate_minutes": (0, 1e6),
     "run.checkpoint_minutes": (0, 1e6),
+    "run.checkpoints_kept": (1, 1000),
     "run.eval_simulations": (1, 10_000),
 }
 

@@ -5,17 +5,19 @@
 """
 
 import dataclasses
+import fcntl
 import json
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..engine.spec import GameSpec, SpecError, WeightsManifest
 from . import store
 
 _WEIGHTS_FILE = "weights.safetensors"
 _MANIFEST_FILE = "MANIFEST.json"
+_LOCKS: dict[Path, IO[str]] = {}  # of this process; closing one would let it go
 
 
 class RunError(RuntimeError):
@@ -48,6 +50,18 @@ class RunDirectory:
         if not (root / "run.json").is_file():
             raise RunError(f"{root} holds no run (there is no run.json in it)")
         return cls(root)
+
+    def lock(self) -> None:
+        """Keeps other processes from training this run as long as this one lives; `RunError` if one does already."""
+        if self.root.resolve() in _LOCKS:
+            return
+        file = (self.root / ".lock").open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise RunError(f"another process is training {self.root}; stop it first, or watch it instead") from error
+        _LOCKS[self.root.resolve()] = file
 
     def describe(self) -> dict[str, Any]:
         """What run.json says."""

@@ -18,6 +18,7 @@ from .console import RunView
 from .presets import preset
 from .run_directory import RunDirectory
 
+_CHANGEABLE = {"run.minutes", "run.updates", "replay.capacity"}  # when a run is resumed
 _EPILOG = """
 Every setting can also stand in a TOML file (one table per section) or in a variable CARTRIDGE_<SECTION>_<KEY>.
 Strongest last: defaults, the preset of the game and device, the file, variables, flags.
@@ -39,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", help="seed of everything random (default: 0)")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run is kept (default: runs/GAME-TIME)")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="continue the run in DIR from its last checkpoint")
+    truncate = "with --resume: drop the oldest positions where --replay.capacity is now too small for all"
+    parser.add_argument("--truncate", action="store_true", help=truncate)
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of settings")
     for section, settings in config.sections().items():
         group = parser.add_argument_group(section)
@@ -55,10 +58,13 @@ def run(args: argparse.Namespace) -> int:
     directory = _resumed(args) if args.resume else _created(args)
     with RunView(console) as view:
         view.say(f"run {directory.root} on {jax.devices()[0].device_kind}; compiling")
-        session = training.Run(directory, view)
+        session = training.Run(directory, view, truncate=args.truncate)
         finished = session.train()
+    if not session.saved:
+        console.print(f"the last state could not be saved; the one before it is in {directory.root}", style="red")
     if not finished:
-        console.print(f"stopped and saved; continue with: cartridge train --resume {directory.root}")
+        saved = "stopped and saved" if session.saved else "stopped"
+        console.print(f"{saved}; continue with: cartridge train --resume {directory.root}")
         return 130
     report.write(session, Console(file=sys.stdout))
     return 0
@@ -93,14 +99,15 @@ def _require_fit(spec: GameSpec) -> None:
 
 
 def _resumed(args: argparse.Namespace) -> RunDirectory:
-    if args.game or args.run_dir or args.config or args.seed or _flags(args).keys() - {"run"}:
-        raise config.ConfigError("--resume takes the run's own settings; only --minutes and --updates may go with it")
+    flags = _flags(args)
+    changed = {f"{section}.{key}" for section, settings in flags.items() for key in settings} - _CHANGEABLE
+    if args.game or args.run_dir or args.config or changed:
+        raise config.ConfigError(
+            "--resume takes the run's own settings; only --minutes, --updates and --replay.capacity may go with it"
+        )
     directory = RunDirectory.open(args.resume)
-    kinds = config.sections()["run"]
-    minutes = config.convert("run.minutes", args.minutes, kinds["minutes"]) if args.minutes else None
-    updates = config.convert("run.updates", args.updates, kinds["updates"]) if args.updates else None
-    if minutes is not None or updates is not None:
-        training.extend(directory, minutes=minutes, updates=updates)
+    if flags:
+        training.change(directory, flags)
     return directory
 
 

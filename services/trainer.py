@@ -8,13 +8,14 @@ whether or not the two halves overlap in time.
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import torch
+from jax import Array
 
 from ..actor import network as actor_network
 from ..actor import selfplay, weights
@@ -23,8 +24,15 @@ from ..engine import border
 from ..engine.game import Game
 from ..learner import publish
 from ..learner.learner import Batch, Learner
-from ..replay import batches, ring
+from ..replay import limiter
+from ..replay.batches import PolicyBatch, policy_batch
+from ..replay.feed import torch_batches
+from ..replay.limiter import RateLimit, Totals
+from ..replay.owner import Replay, ReplayState
+from ..replay.resize import resized
+from ..replay.samplers import Draws, Prioritised, Sampler, Uniform, importance_weights
 from . import checkpoint
+from .checkpoint import Checkpoint, CheckpointError
 from .config import TrainConfig
 
 Metrics = dict[str, float]
@@ -53,23 +61,17 @@ class Trainer:
         self.learner = Learner(game.spec, config.network, config.learner, config.run.seed, device)
         self.network = actor_network.build(game.spec, config.network)
         self.overlap = _overlaps(config)
-        self._held = border.Held()
         self._compile()
-        play_key, self._sample_key = jax.random.split(jax.random.PRNGKey(config.run.seed))
+        play_key, sample_key = jax.random.split(jax.random.PRNGKey(config.run.seed))
         self._games = self._begin(play_key)
-        self._ring = _empty_ring(game, config)
+        self._limit = _limit(config)
+        self.replay = _replay(game, config, _capacity(config), self._limit, sample_key)
         self._publish()
 
     @property
     def rows_per_unroll(self) -> int:
         """Samples that one iteration adds."""
         return self.config.selfplay.num_games * self.config.selfplay.unroll_length
-
-    @property
-    def updates_per_iteration(self) -> int:
-        """Learner updates for each unroll, from the replay ratio."""
-        samples = self.config.replay.samples_per_move * self.rows_per_unroll
-        return max(1, round(samples / self.config.learner.batch_size))
 
     @property
     def version(self) -> int:
@@ -89,42 +91,80 @@ class Trainer:
         while self.progress < 1.0:
             yield self._iterate()
 
-    def save(self, folder: Any) -> None:
-        """Writes a checkpoint of everything below `folder`."""
+    def snapshot(self) -> Checkpoint:
+        """Everything there is, copied to the host: the only moment for which a checkpoint stops the games."""
         tensors, learner_state = self.learner.state()
-        state = {"counters": dataclasses.asdict(self.counters), "learner": learner_state}
-        checkpoint.save(folder, self.counters.iteration, self._jax_state(), tensors, state)
+        replay_state, totals = self.replay.snapshot()
+        state = {
+            "counters": dataclasses.asdict(self.counters),
+            "replay": dataclasses.asdict(totals),
+            "capacity": self.replay.capacity,
+            "learner": learner_state,
+            "identity": self._identity(),
+        }
+        arrays = checkpoint.named((border.host_copy(self._games), replay_state))
+        tensors = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+        return Checkpoint(self.counters.iteration, arrays, tensors, state)
 
-    def restore(self, saved: checkpoint.Checkpoint) -> None:
-        """Continues exactly where `saved` was written."""
-        self._games, self._ring, self._sample_key = checkpoint.restore(self._jax_state(), saved.arrays)
+    def restore(self, saved: Checkpoint, *, truncate: bool = False) -> int:
+        """Continues exactly where `saved` was made; returns how many rows were dropped, with `truncate`.
+
+        Raises:
+          CheckpointError: it is of another game, version, network or sampler, or holds more rows than `capacity` allows
+            and `truncate` is not set.
+        """
+        _require_same(saved.state.get("identity", {}), self._identity())
+        capacity = saved.state["capacity"]
+        held = _replay(self.game, self.config, capacity, self._limit, jax.random.PRNGKey(0))
+        self._games, state = checkpoint.restore((self._games, held.layout()), saved.arrays)
+        state, dropped = (state, 0) if capacity == self.replay.capacity else self._resized(state, truncate)
+        self.replay.restore(state, Totals(**saved.state["replay"]))
         self.learner.load_state(saved.tensors, saved.state["learner"])
         self.counters = Counters(**saved.state["counters"])
         self._publish()
+        return dropped
 
-    def _jax_state(self) -> Any:
-        return self._games, self._ring, self._sample_key
+    def _resized(self, state: ReplayState[Any], truncate: bool) -> tuple[ReplayState[Any], int]:
+        """The saved replay in the room that it has now."""
+        moved, dropped = resized(state, _sampler(self.config), self.replay.capacity)
+        if dropped and not truncate:
+            raise CheckpointError(
+                f"the checkpoint holds {int(state.ring.size.sum()):,} rows and replay.capacity is "
+                f"{self.replay.capacity:,}: make it larger, or give --truncate to drop the oldest {dropped:,}"
+            )
+        return moved, dropped
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint must share with the run that continues it."""
+        config, spec = self.config, self.game.spec
+        return {
+            "game": spec.env_id,
+            "options": dict(spec.options),
+            "game build": spec.build_id,
+            "network": dataclasses.asdict(config.network),
+            "selfplay.num_games": config.selfplay.num_games,
+            "selfplay.unroll_length": config.selfplay.unroll_length,
+            "replay.sampler": config.replay.sampler,
+        }
 
     def _iterate(self) -> Metrics:
         clock = _Clock()
-        learning = int(self._ring.size) >= self.config.replay.min_rows
-        sampled = self._sample() if learning else None
+        drawn = self._sample()
         clock.lap("sample")
         acting_version = self.version
         games, rows, stats = self._unroll(self.params, self._games)
         if not self.overlap:
             jax.block_until_ready(games)
             clock.lap("selfplay")
-        learned: Metrics = {}
-        if sampled is not None:
-            with border.unwritten(sampled[1], check=self.config.run.check_border == "on"):
-                learned = self._learn(sampled)
+        learned, priorities = self._learn(drawn)
         clock.lap("learn")
         jax.block_until_ready(games)
         clock.lap("wait" if self.overlap else "selfplay")
         self._games = games
         if self.counters.iteration > 0:  # the first unroll emits the empty window of `selfplay.begin`
-            self._ring = self._add(self._ring, rows)
+            self.replay.add(rows)
+        for one, given in zip(drawn, priorities, strict=True):
+            self.replay.update(one.draws, given)
         self.counters.iteration += 1
         self.counters.moves += self.rows_per_unroll
         self.counters.episodes += int(stats.episodes)
@@ -135,29 +175,50 @@ class Trainer:
         metrics["weights_lag"] = float(self.version - acting_version)
         return metrics
 
-    def _sample(self) -> tuple[Batch, Any]:
-        """All batches of one iteration, [U, N, ...], on the learner's device, and the JAX arrays they lie in."""
-        self._sample_key, key = jax.random.split(self._sample_key)
-        drawn = self._draw(self._ring, key)
-        lent = border.to_torch((drawn.observation, drawn.legal_actions, drawn.policy, drawn.value))
-        return Batch(*(tensor.to(self.learner.device) for tensor in lent)), drawn
+    def _sample(self) -> list["_Drawn"]:
+        """The batches of one iteration: as many as the replay ratio allows.
 
-    def _learn(self, sampled: tuple[Batch, Any]) -> Metrics:
-        """Fits the network to each sampled batch in turn; returns means over the iteration."""
-        batch, drawn = sampled
+        They are all drawn before the unroll is begun, since a device does one thing after the other.
+        """
+        batch_size = self.config.learner.batch_size
+        count = limiter.num_batches(self._limit, self.replay.totals, batch_size)
+        filled = self.replay.size if count else 0
+        return [self._draw(filled) for _ in range(count)]
+
+    def _draw(self, filled: int) -> "_Drawn":
+        batch, draws = self.replay.sample(self.config.learner.batch_size)
+        first = self.config.replay.importance_exponent
+        lent = {
+            "observation": batch.observation,
+            "legal_actions": batch.legal_actions,
+            "policy": batch.policy,
+            "value": batch.value,
+            "weight": self._weigh(draws, filled, first + (1.0 - first) * self.progress),
+        }
+        return _Drawn(lent, batch.age, draws)
+
+    def _learn(self, drawn: list["_Drawn"]) -> tuple[Metrics, list[np.ndarray]]:
+        """Fits the network to each batch in turn; returns means over the iteration, and each row's priority."""
+        if not drawn:
+            return {}, []
         totals: dict[str, torch.Tensor] = {}
+        errors: list[torch.Tensor] = []
         progress = self.progress
-        num_updates = batch.value.shape[0]
         rate = self.learner.learning_rate(progress)
-        for index in range(num_updates):
-            one = Batch(batch.observation[index], batch.legal_actions[index], batch.policy[index], batch.value[index])
-            for name, value in self.learner.update(one, progress).items():
+        lent = (one.lent for one in drawn)
+        for tensors in torch_batches(lent, depth=len(drawn), check=self.config.run.check_border == "on"):
+            batch = Batch(**{name: tensor.to(self.learner.device) for name, tensor in tensors.items()})
+            scalars, error = self.learner.update(batch, progress)
+            errors.append(error)
+            for name, value in scalars.items():
                 totals[name] = totals[name] + value if name in totals else value
-        self.counters.updates += num_updates
-        self.counters.samples += batch.value.numel()
-        self._held.hold(drawn)
-        means = {name: float(total) / num_updates for name, total in totals.items()}
-        return means | {"learning_rate": rate, "sample_age": float(jnp.mean(drawn.age))}
+        self.counters.updates += len(drawn)
+        self.counters.samples += len(drawn) * self.config.learner.batch_size
+        means = {name: float(total) / len(drawn) for name, total in totals.items()}
+        age = float(np.mean([np.asarray(one.age) for one in drawn]))
+        # An update that had to be skipped has no errors to tell.
+        priorities = [np.nan_to_num(error.cpu().numpy()) for error in errors]
+        return means | {"learning_rate": rate, "sample_age": age}, priorities
 
     def _publish(self) -> None:
         """Makes the learner's weights the actor's: through bytes, manifest and verification like any other reader."""
@@ -185,7 +246,7 @@ class Trainer:
             "version": self.version,
             "moves_per_s": self.rows_per_unroll / clock.total,
             "replay_ratio": counters.samples / max(counters.moves, 1),
-            "replay_fill": float(self._ring.size) / self._ring.capacity,
+            "replay_fill": self.replay.size / self.replay.capacity,
             "episode_length": float(stats.episode_moves) / episodes,
             "first_win_rate": float(stats.first_wins) / episodes,
             "second_win_rate": float(stats.second_wins) / episodes,
@@ -205,12 +266,16 @@ class Trainer:
 
         self._unroll = jax.jit(unroll)
         self._begin = jax.jit(partial(selfplay.begin, game, config=config.selfplay))
-        self._add = jax.jit(ring.add, donate_argnums=0)
-        self._draw = jax.jit(
-            lambda rows, key: batches.sample_batches(
-                game, rows, key, self.updates_per_iteration, config.learner.batch_size
-            )
-        )
+        self._weigh = jax.jit(importance_weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Drawn:
+    """One batch on its way."""
+
+    lent: dict[str, Array]  # the fields of the learner's `Batch`
+    age: Array  # i32[N]
+    draws: Draws
 
 
 class _Clock:
@@ -232,12 +297,45 @@ class _Clock:
         return self._last - self._start
 
 
-def _empty_ring(game: Game[Any], config: TrainConfig) -> ring.Ring[Any]:
-    """A ring of whole unrolls, at least as large as asked."""
-    rows = config.selfplay.num_games * config.selfplay.unroll_length
-    capacity = -(-config.replay.capacity // rows) * rows
-    row = jax.eval_shape(lambda: selfplay.sample_row(game))
-    return ring.empty(row, capacity)
+def _limit(config: TrainConfig) -> RateLimit:
+    """Each move is drawn `samples_per_move` times on average; the trainer draws what is due, so it never waits."""
+    replay, rows = config.replay, config.selfplay.num_games * config.selfplay.unroll_length
+    due = replay.samples_per_move * rows + config.learner.batch_size
+    return RateLimit(replay.samples_per_move, replay.min_rows, min_error=0.0, max_error=2 * due)
+
+
+def _capacity(config: TrainConfig) -> int:
+    """Whole unrolls, at least as many rows as asked."""
+    block = config.selfplay.num_games * config.selfplay.unroll_length
+    return -(-config.replay.capacity // block) * block
+
+
+def _sampler(config: TrainConfig) -> Sampler[Any]:
+    prioritised = config.replay.sampler == "prioritised"
+    return Prioritised(config.replay.priority_exponent) if prioritised else Uniform()
+
+
+def _replay(
+    game: Game[Any], config: TrainConfig, capacity: int, limit: RateLimit, key: Array
+) -> Replay[Any, PolicyBatch]:
+    """A ring of unrolls."""
+    return Replay(
+        jax.eval_shape(lambda: selfplay.sample_row(game)),
+        capacity,
+        config.selfplay.num_games * config.selfplay.unroll_length,
+        _sampler(config),
+        key,
+        prepare=partial(policy_batch, game),
+        columns=config.selfplay.num_games,
+        limit=limit,
+    )
+
+
+def _require_same(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    known = {name: saved.get(name, "unknown") for name in wanted}
+    differing = [f"{name} is {known[name]}, expected {value}" for name, value in wanted.items() if known[name] != value]
+    if differing:
+        raise CheckpointError(f"the checkpoint is of another run: {'; '.join(differing)}")
 
 
 def _overlaps(config: TrainConfig) -> bool:

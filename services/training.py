@@ -3,8 +3,8 @@
 import dataclasses
 import datetime
 import signal
+import time
 import types
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,24 +17,31 @@ from ..bench.rows import host
 from ..engine.game import Game
 from ..registry import make_game
 from . import checkout, checkpoint, config, store
-from .config import TrainConfig
+from .config import Overrides, TrainConfig
 from .console import RunView
 from .episodes import SelfGame
 from .evaluation import PositionCheck, evaluation_search
 from .positions import Positions, builtin_positions, read_positions
 from .run_directory import RunDirectory
+from .saver import Saver
 from .tracking import Tracker
 from .trainer import Trainer
 from .versions import package_versions
-
-_KEPT_CHECKPOINTS = 2
 
 
 class Run:
     """A trainer with its folder, its logs and its clock."""
 
-    def __init__(self, directory: RunDirectory, view: RunView) -> None:
-        """Opens the folder of a run, new or to be resumed: the newest whole checkpoint, if any, is continued."""
+    def __init__(self, directory: RunDirectory, view: RunView, *, truncate: bool = False) -> None:
+        """Opens the folder of a run, new or to be resumed: the newest whole checkpoint, if any, is continued.
+
+        `truncate` lets a checkpoint that holds more rows than there is room for lose its oldest.
+
+        Raises:
+          RunError: another process is training this run.
+          CheckpointError: the checkpoint does not fit the run; see `Trainer.restore`.
+        """
+        directory.lock()
         described = directory.describe()
         self.directory, self.view = directory, view
         self.config = config.from_json(described["config"])
@@ -42,7 +49,10 @@ class Run:
         self.trainer = Trainer(self.game, self.config, described["created_at"])
         saved = checkpoint.load_newest(directory.checkpoints)
         if saved is not None:
-            self.trainer.restore(saved)
+            dropped = self.trainer.restore(saved, truncate=truncate)
+            if dropped:
+                capacity = self.trainer.replay.capacity
+                view.say(f"the oldest {dropped:,} rows were dropped: replay.capacity is {capacity:,}")
         directory.forget_versions_after(self.trainer.version)
         self.tracker = Tracker(directory, resumed_at=saved.step if saved else 0)
         self._check = self._solver_check()
@@ -53,30 +63,50 @@ class Run:
         )
         self._evaluation: dict[str, Any] | None = None
         self._saved_at = self._evaluated_at = self.trainer.counters.seconds
+        self._saver = Saver(view.say)
+        self._pause = 0.0  # seconds for which the last snapshot stopped the games
 
     def train(self) -> bool:
-        """Trains to the end, True; or until a signal asks to stop, False. Either way the state is saved."""
+        """Trains to the end, True; or until a signal asks to stop, False. Either way it saves; see `saved`."""
         with _stop_on_signals() as stop:
             for metrics in self.trainer.iterations():
-                self.tracker.metrics(metrics)
+                self.tracker.metrics(metrics | self._saving())
                 self.view.show(metrics)
                 if stop.asked:
                     break
                 self._save_if_due()
                 self._evaluate_if_due()
             self.save()
+            self._saver.close()
         return self.trainer.progress >= 1.0
 
+    @property
+    def saved(self) -> bool:
+        """Whether the newest state is on the disk."""
+        return self._saver.finish()
+
     def save(self) -> None:
-        """Publishes the newest weights and writes a checkpoint. A failure keeps the last good ones and is said."""
+        """Copies the state, which stops the games for a moment, and lets it be written while training goes on."""
+        begun = time.perf_counter()
+        snapshot = self.trainer.snapshot()
+        self._pause = time.perf_counter() - begun
         self._saved_at = self.trainer.counters.seconds
-        try:
-            self.directory.publish(self.trainer.weights, self.trainer.manifest)
-            self.trainer.save(self.directory.checkpoints)
-            checkpoint.keep_newest(self.directory.checkpoints, _KEPT_CHECKPOINTS)
-        except OSError as error:
-            warnings.warn(f"cannot save in {self.directory.root}: {error}; the last good state is kept", stacklevel=2)
-            self.view.say(f"cannot save: {error}; training goes on, the last saved state is kept")
+        weights, manifest = self.trainer.weights, self.trainer.manifest
+
+        def write() -> None:
+            self.directory.publish(weights, manifest)
+            checkpoint.save(self.directory.checkpoints, snapshot)
+            checkpoint.keep_newest(self.directory.checkpoints, self.config.run.checkpoints_kept)
+
+        self._saver.begin(write)
+
+    def _saving(self) -> dict[str, float]:
+        """What the records tell of it."""
+        return {
+            "checkpoint_stalled": float(self._saver.stalled),
+            "seconds_snapshot": self._pause,
+            "seconds_saving": self._saver.seconds,
+        }
 
     def evaluate(self) -> dict[str, Any] | None:
         """Measures the newest weights on solved positions and records it, once, and a game they play.
@@ -124,7 +154,8 @@ class Run:
         )
 
     def _save_if_due(self) -> None:
-        if self.trainer.counters.seconds - self._saved_at >= 60 * self.config.run.checkpoint_minutes:
+        due = self.trainer.counters.seconds - self._saved_at >= 60 * self.config.run.checkpoint_minutes
+        if (due or self._saver.stalled) and self._saver.ready:
             self.save()
 
     def _evaluate_if_due(self) -> None:
@@ -148,17 +179,20 @@ def create(root: Path, settings: TrainConfig) -> RunDirectory:
     return RunDirectory.create(root, description)
 
 
-def extend(directory: RunDirectory, *, minutes: float | None, updates: int | None) -> None:
-    """Lets a resumed run go on longer than it was first told to."""
+def change(directory: RunDirectory, overrides: Overrides) -> None:
+    """Lets a resumed run go on longer than it was first told to, or with more or less room for replay.
+
+    Time given now ends the run by time, and updates by updates, whichever it was before.
+    """
+    directory.lock()
     described = directory.describe()
-    run = dict(described["config"]["run"])
-    if minutes is not None:
-        run |= {"minutes": minutes, "updates": 0}
-    if updates is not None:
-        run |= {"updates": updates}
-    described["config"]["run"] = run
-    config.from_json(described["config"])  # refuses what is out of range before it is written
-    store.write_json(directory.root / "run.json", described)
+    settings = described["config"]
+    run = overrides.get("run", {})
+    if "minutes" in run and "updates" not in run:
+        settings["run"]["updates"] = 0
+    sections = {name: settings[name] for name in config.sections()}
+    changed = config.build(settings["game"], settings["algo"], sections, overrides)
+    store.write_json(directory.root / "run.json", described | {"config": changed.to_json()})
 
 
 @dataclasses.dataclass

@@ -47,7 +47,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {  # outside packages that belong to some 
     "sqlalchemy": ("services",),
     "fastapi": ("services",),
     "tensorboard": ("services",),
-    "threading": ("services", "bench"),
+    "threading": ("services", "bench", "replay/owner.py"),
     "time": ("services", "bench"),
     "datetime": ("services", "bench"),
     "pgx": ("bench",),

@@ -1,6 +1,7 @@
 """Updates that can be trusted: skipped where not finite, on schedule, and continued to the bit."""
 
 import copy
+import dataclasses
 import itertools
 import math
 
@@ -27,12 +28,13 @@ def batch(seed: int, rows: int = 16) -> Batch:
         legal_actions=torch.ones(rows, 9, dtype=torch.bool),
         policy=policy / policy.sum(1, keepdim=True),
         value=torch.rand(rows, generator=generator) * 2 - 1,
+        weight=torch.ones(rows),
     )
 
 
 def broken() -> Batch:
     good = batch(0)
-    return Batch(good.observation, good.legal_actions, good.policy, good.value * math.nan)
+    return dataclasses.replace(good, value=good.value * math.nan)
 
 
 def snapshot(of: Learner) -> dict[str, Tensor]:
@@ -46,20 +48,22 @@ def assert_same(left: dict[str, Tensor], right: dict[str, Tensor]) -> None:
 
 def test_learns_one_batch_by_heart() -> None:
     fitted = learner(LearnerConfig(learning_rate=1e-2, warmup_updates=2, precision="float32"))
-    first = fitted.update(batch(1), 0.0)
+    first, _ = fitted.update(batch(1), 0.0)
     for _ in range(150):
         fitted.update(batch(1), 0.0)
-    last = fitted.update(batch(1), 0.0)
+    last, errors = fitted.update(batch(1), 0.0)
     assert float(last["value_error"]) < 0.3 * float(first["value_error"])
     assert float(last["loss_policy"]) < float(first["loss_policy"])
     assert all(value.shape == () and not value.requires_grad for value in last.values())
+    assert errors.shape == (16,)
+    assert float(errors.mean()) == pytest.approx(float(last["value_error"]))
 
 
 def test_a_step_that_is_not_finite_changes_nothing() -> None:
     fitted = learner()
     fitted.update(batch(0), 0.0)
     before = snapshot(fitted)
-    scalars = fitted.update(broken(), 0.0)
+    scalars, _ = fitted.update(broken(), 0.0)
     assert not math.isfinite(float(scalars["gradient_norm"]))
     assert_same(snapshot(fitted), before)
     fitted.update(batch(1), 0.0)

@@ -47,21 +47,23 @@ def test_loss_by_hand() -> None:
     policy = T([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
     value_logits = T([[0.2, 0.3, 0.5], [0.25, 0.5, 0.25]]).log()
     value = T([0.5, -1.0])
-    losses = alphazero_loss(policy_logits, value_logits, legal, policy, value, value_weight=2.0)
+    losses = alphazero_loss(policy_logits, value_logits, legal, policy, value, T([1.0, 1.0]), value_weight=2.0)
     policy_loss = 0.5 * (0.5 * math.log(4) + 0.5 * math.log(4 / 3))
     value_loss = 0.5 * (-0.5 * math.log(0.3) - 0.5 * math.log(0.5) - math.log(0.25))
     assert float(losses.policy) == pytest.approx(policy_loss, abs=1e-6)
     assert float(losses.value) == pytest.approx(value_loss, abs=1e-6)
     assert float(losses.total) == pytest.approx(policy_loss + 2 * value_loss, abs=1e-6)
     assert float(losses.entropy) == pytest.approx(0.5 * (0.25 * math.log(4) + 0.75 * math.log(4 / 3)), abs=1e-6)
-    assert float(losses.value_error) == pytest.approx(0.5 * (0.2 + 1.0), abs=1e-6)  # predicted 0.3 and 0
+    assert losses.value_error.tolist() == pytest.approx([0.2, 1.0], abs=1e-6)  # predicted 0.3 and 0
+    weighted = alphazero_loss(policy_logits, value_logits, legal, policy, value, T([0.0, 0.5]), value_weight=2.0)
+    assert float(weighted.total) == pytest.approx(-0.5 * 0.5 * 2 * math.log(0.25), abs=1e-6)
 
 
 def test_illegal_actions_carry_no_gradient() -> None:
     logits = torch.randn(4, 5, requires_grad=True)
     legal = T([[True, False, True, True, False]] * 4)
     policy = legal / legal.sum(1, keepdim=True)
-    losses = alphazero_loss(logits, torch.zeros(4, 3), legal, policy, torch.zeros(4), 1.0)
+    losses = alphazero_loss(logits, torch.zeros(4, 3), legal, policy, torch.zeros(4), torch.ones(4), 1.0)
     losses.total.backward()
     assert logits.grad is not None
     assert bool((logits.grad[~legal] == 0).all())
@@ -75,7 +77,7 @@ def test_loss_is_least_where_network_and_target_agree() -> None:
 
     def total(share: float, mean: float) -> float:
         value_logits = two_hot(T([mean]), 3).clamp_min(1e-9).log()
-        losses = alphazero_loss(T([[share, 1 - share]]).log(), value_logits, legal, policy, value_target, 1.0)
+        losses = alphazero_loss(T([[share, 1 - share]]).log(), value_logits, legal, policy, value_target, T([1.0]), 1.0)
         return float(losses.total)
 
     best = total(0.2, 0.5)

@@ -14,10 +14,12 @@ from cartridge.engine.game import Game
 from cartridge.engine.transition import EngineState, legal_actions, observe
 from cartridge.games.connect4 import Connect4
 from cartridge.games.tictactoe import TicTacToe
-from cartridge.replay.batches import PolicyBatch, sample_batches
+from cartridge.replay.batches import PolicyBatch, policy_batch
 from cartridge.replay.ring import Ring, add, empty
+from cartridge.replay.samplers import Uniform
+from jax import Array
 
-NUM_ROWS, NUM_BATCHES, BATCH_SIZE = 8, 4, 160
+NUM_ROWS, BATCH_SIZE = 8, 640
 GAMES: dict[str, Game[Any]] = {"tictactoe": TicTacToe(), "connect4": Connect4()}
 
 
@@ -38,15 +40,20 @@ def stored(name: str) -> Stored:
     legal = jax.vmap(lambda state: legal_actions(game, state))(states)
     weight = jnp.where(legal, jax.random.uniform(jax.random.PRNGKey(3), legal.shape, minval=0.1), 0.0)
     rows = Samples(states, weight / jnp.sum(weight, axis=1, keepdims=True), jnp.arange(NUM_ROWS) / NUM_ROWS)
-    ring = empty(jax.tree.map(lambda leaf: leaf[0], rows), NUM_ROWS)
+    ring = empty(jax.tree.map(lambda leaf: leaf[0], rows), NUM_ROWS, NUM_ROWS)
     return Stored(game, rows, add(ring, rows))
 
 
 @cache
-def sampled(name: str) -> PolicyBatch:
+def sampled(name: str, seed: int = 4) -> PolicyBatch:
     data = stored(name)
-    draw = jax.jit(lambda ring, key: sample_batches(data.game, ring, key, NUM_BATCHES, BATCH_SIZE))
-    return draw(data.ring, jax.random.PRNGKey(4))
+
+    @jax.jit
+    def draw(ring: Ring[Samples[Any]], key: Array) -> PolicyBatch:
+        draws = Uniform().draw((), ring, key, BATCH_SIZE)
+        return policy_batch(data.game, ring, draws, jax.random.fold_in(key, 1))
+
+    return draw(data.ring, jax.random.PRNGKey(seed))
 
 
 def views(name: str) -> dict[str, np.ndarray]:
@@ -69,9 +76,9 @@ def views(name: str) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", GAMES)
 def test_shapes(name: str) -> None:
     spec, batch = GAMES[name].spec, sampled(name)
-    assert batch.observation.shape == (NUM_BATCHES, BATCH_SIZE, *spec.observation_shape)
-    assert batch.legal_actions.shape == batch.policy.shape == (NUM_BATCHES, BATCH_SIZE, spec.num_actions)
-    assert batch.value.shape == batch.age.shape == (NUM_BATCHES, BATCH_SIZE)
+    assert batch.observation.shape == (BATCH_SIZE, *spec.observation_shape)
+    assert batch.legal_actions.shape == batch.policy.shape == (BATCH_SIZE, spec.num_actions)
+    assert batch.value.shape == batch.age.shape == (BATCH_SIZE,)
     assert batch.legal_actions.dtype == bool
     assert batch.observation.dtype == batch.policy.dtype == batch.value.dtype == jnp.float32
 
@@ -104,9 +111,7 @@ def test_policy_stays_on_legal_actions(name: str) -> None:
     np.testing.assert_allclose(np.asarray(batch.policy).sum(axis=-1), 1.0, atol=1e-6)
 
 
-def test_batches_differ_and_follow_their_key() -> None:
-    data, batch = stored("connect4"), sampled("connect4")
-    assert not np.array_equal(batch.value[0], batch.value[1])
-    draw = jax.jit(lambda key: sample_batches(data.game, data.ring, key, NUM_BATCHES, BATCH_SIZE).value)
-    np.testing.assert_array_equal(draw(jax.random.PRNGKey(4)), batch.value)
-    assert not np.array_equal(draw(jax.random.PRNGKey(5)), batch.value)
+def test_batches_follow_their_key() -> None:
+    first = sampled("connect4").value
+    assert np.array_equal(sampled.__wrapped__("connect4").value, first)
+    assert not np.array_equal(sampled("connect4", seed=5).value, first)

@@ -1,4 +1,4 @@
-"""The ring against a deque, its sampling against the uniform law, and its promise to write in place."""
+"""The ring against a deque for each group, the names of its rows, and its promise to write in place."""
 
 import re
 from collections import deque
@@ -8,16 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cartridge.replay.ring import Ring, add, empty, sample_uniform
+from cartridge.replay import ring as rings
+from cartridge.replay.ring import Ring, add, drop_oldest, empty, newest, oldest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import Array
-from scipy import stats
 
 CAPACITY = 12
 Row = dict[str, Array]
 jitted_add = jax.jit(add, donate_argnums=0)
-jitted_sample = jax.jit(sample_uniform, static_argnums=2)
 
 
 def row() -> Row:
@@ -33,65 +32,64 @@ def block(first: int, size: int) -> Row:
     }
 
 
-def filled(num_blocks: int, size: int, capacity: int = CAPACITY) -> Ring[Row]:
-    ring = empty(row(), capacity)
-    for index in range(num_blocks):
-        ring = jitted_add(ring, block(index * size, size))
-    return ring
+@settings(max_examples=60, deadline=None)
+@given(
+    groups=st.integers(1, 3),
+    columns=st.integers(1, 3),
+    steps=st.sampled_from([1, 2, 4]),
+    turns=st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=40),
+)
+def test_holds_what_a_deque_a_group_holds(
+    groups: int, columns: int, steps: int, turns: list[tuple[int, bool]]
+) -> None:
+    """Blocks come to the groups in any order, and now and then the oldest block is taken away."""
+    size, region = steps * columns, 4 * columns
+    models = [deque[int](maxlen=region) for _ in range(groups)]
+    written: dict[int, int] = {}  # slot -> how many rows it has held
+    ring = empty(row(), groups * region, size, columns, groups)
+    serial = 0
+    for turn, drop in turns:
+        group = turn % groups
+        if drop and len(models[group]) >= size:
+            slots = np.asarray(oldest(ring, size, group))
+            assert np.asarray(ring.storage["word"])[slots].tolist() == [models[group].popleft() for _ in range(size)]
+            ring = drop_oldest(ring, size, group)
+            continue
+        start = int(rings.first_slot(ring, group) + ring.head[group])
+        ring = jitted_add(ring, block(serial, size), group)
+        models[group].extend(range(serial, serial + size))
+        written |= {slot: written.get(slot, 0) + 1 for slot in range(start, start + size)}
+        serial += size
+    for group, model in enumerate(models):
+        slots = newest(ring, len(model), group)
+        rows = rings.rows_at(ring, slots)
+        assert np.asarray(rows["word"]).tolist() == list(reversed(model))
+        assert np.asarray(rows["policy"])[:, 1].tolist() == [-number for number in reversed(model)]
+        assert np.asarray(rings.age(ring, slots)).tolist() == list(range(len(model)))
+        assert int(ring.size[group]) == len(model)
+    every = jnp.arange(ring.capacity, dtype=jnp.int32)
+    assert np.asarray(rings.generation(ring, every)).tolist() == [written.get(slot, 0) for slot in range(len(every))]
 
 
-@settings(max_examples=40, deadline=None)
-@given(size=st.sampled_from([1, 2, 3, 4, 6, 12]), num_blocks=st.integers(0, 30))
-def test_holds_what_a_deque_holds(size: int, num_blocks: int) -> None:
-    model: deque[int] = deque(maxlen=CAPACITY)
-    ring = empty(row(), CAPACITY)
-    for index in range(num_blocks):
-        ring = jitted_add(ring, block(index * size, size))
-        model.extend(range(index * size, (index + 1) * size))
-    newest_first = (int(ring.head) - 1 - np.arange(int(ring.size))) % CAPACITY
-    assert np.asarray(ring.storage["word"])[newest_first].tolist() == list(reversed(model))
-    assert np.asarray(ring.storage["policy"])[newest_first, 1].tolist() == [-serial for serial in reversed(model)]
-    assert int(ring.size) == len(model)
-    assert ring.capacity == CAPACITY
+@pytest.mark.parametrize(
+    ("capacity", "size", "columns", "groups"),
+    [(0, 1, 1, 1), (12, 5, 1, 1), (12, 2, 1, 4), (12, 2, 0, 1), (12, 3, 2, 1), (1 << 31, 1, 1, 1)],
+)
+def test_a_ring_that_cannot_be_is_refused(capacity: int, size: int, columns: int, groups: int) -> None:
+    with pytest.raises(ValueError, match=f"a ring of {capacity} rows"):
+        empty(row(), capacity, size, columns, groups)
 
 
-@pytest.mark.parametrize("num_blocks", [1, 2, 3, 4, 7])
-def test_samples_filled_rows_with_their_age(num_blocks: int) -> None:
-    ring = filled(num_blocks, 4)
-    rows, age = jitted_sample(ring, jax.random.PRNGKey(num_blocks), 300)
-    held = min(4 * num_blocks, CAPACITY)
-    assert set(np.asarray(age).tolist()) == set(range(held))
-    np.testing.assert_array_equal(rows["word"], 4 * num_blocks - 1 - np.asarray(age))
-    np.testing.assert_array_equal(rows["policy"][:, 0], rows["word"])
-
-
-def test_sampling_is_uniform() -> None:
-    num_samples = 20000
-    for num_blocks in (5, 13):  # partly filled, and written over
-        _, age = jitted_sample(filled(num_blocks, 5, capacity=50), jax.random.PRNGKey(1), num_samples)
-        counts = np.bincount(np.asarray(age))
-        assert stats.chisquare(counts).pvalue > 1e-3
-        assert len(counts) == min(5 * num_blocks, 50)
-    first, second = (jitted_sample(filled(2, 4), jax.random.PRNGKey(seed), 300)[1] for seed in (1, 2))
-    assert np.any(np.asarray(first) != np.asarray(second))
-
-
-def test_an_empty_ring_gives_zeros() -> None:
-    rows, age = jitted_sample(empty(row(), CAPACITY), jax.random.PRNGKey(0), 4)
-    assert not np.any(np.asarray(rows["word"]))
-    assert not np.any(np.asarray(age))
-
-
-def test_a_block_must_divide_the_capacity() -> None:
-    with pytest.raises(ValueError, match="blocks of 5 rows do not divide a ring of 12"):
-        add(empty(row(), CAPACITY), block(0, 5))
+def test_a_block_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="takes blocks of 4 rows, got 2"):
+        add(empty(row(), CAPACITY, 4), block(0, 2))
 
 
 def test_a_donated_ring_is_written_in_place() -> None:
     """Every leaf of the ring is aliased to the output, and nothing of its size is copied."""
     capacity, size = 4096, 64
-    ring = empty(row(), capacity)
-    compiled: Any = jax.jit(add, donate_argnums=0).lower(ring, block(0, size)).compile()
+    ring = empty(row(), capacity, size)
+    compiled: Any = jitted_add.lower(ring, block(0, size), 0).compile()
     text = compiled.as_text()
     header = next(line for line in text.splitlines() if line.startswith("HloModule"))
     assert header.count("may-alias") + header.count("must-alias") == len(jax.tree.leaves(ring))
@@ -101,21 +99,20 @@ def test_a_donated_ring_is_written_in_place() -> None:
     assert memory.alias_size_in_bytes >= storage_bytes
     assert memory.temp_size_in_bytes < storage_bytes / 8
     place = ring.storage["word"].unsafe_buffer_pointer()
-    after = jitted_add(ring, block(0, size))
+    after = jitted_add(ring, block(0, size), 0)
     assert after.storage["word"].unsafe_buffer_pointer() == place
     assert ring.storage["word"].is_deleted()
 
 
-def test_add_and_sample_trace_once() -> None:
+def test_a_ring_traces_once_for_all_groups() -> None:
     traces = []
 
     @jax.jit
-    def turn(ring: Ring[Row], rows: Row, key: Array) -> tuple[Ring[Row], Array]:
+    def turn(ring: Ring[Row], rows: Row, group: Array) -> Ring[Row]:
         traces.append(None)
-        ring = add(ring, rows)
-        return ring, sample_uniform(ring, key, 3)[1]
+        return add(ring, rows, group)
 
-    ring = empty(row(), CAPACITY)
-    for index in range(3):
-        ring, _ = turn(ring, block(index * 4, 4), jax.random.PRNGKey(index))
+    ring = empty(row(), CAPACITY, 4, 2, 3)
+    for index in range(6):
+        ring = turn(ring, block(index * 4, 4), jnp.int32(index % 3))
     assert len(traces) == 1
