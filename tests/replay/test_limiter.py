@@ -4,7 +4,16 @@ import dataclasses
 import math
 
 import pytest
-from cartridge.replay.limiter import RateLimit, Totals, error, may_insert, may_sample, why_not
+from cartridge.replay.limiter import (
+    RateLimit,
+    Totals,
+    error,
+    may_insert,
+    may_sample,
+    num_batches,
+    resumed,
+    why_not,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,3 +76,25 @@ def test_one_side_can_always_go_on(per_insert: float, min_rows: int, tolerance: 
         if totals.inserted > min_rows:
             assert error(limit, totals) <= limit.max_error
         assert totals.sampled == 0 or error(limit, totals) >= limit.min_error - per_insert * min_rows
+
+
+def test_a_trainer_draws_what_is_due() -> None:
+    limit = RateLimit(4.0, 100, min_error=0.0, max_error=1000.0)
+    assert num_batches(limit, Totals(99), 64) == 0
+    assert num_batches(limit, Totals(100), 64) == 0
+    assert num_batches(limit, Totals(150), 64) == 3  # 200 samples are due
+    assert num_batches(limit, Totals(150, 192), 64) == 0
+    assert num_batches(limit, Totals(150, 500), 64) == 0
+
+
+def test_a_restored_limiter_obeys_the_settings_of_today() -> None:
+    """A run of 4 samples an insert goes on with 8, or with 1: neither side has to catch up with the past."""
+    before = Totals(inserted=1_000_000, sampled=3_999_600)
+    for ratio in (8.0, 1.0):
+        limit = RateLimit(ratio, 100, -500.0, 500.0)
+        totals = resumed(limit, before)
+        assert limit.min_error - 1 < error(limit, totals) <= limit.max_error
+        assert (totals.inserted, totals.sampled) == (before.inserted, before.sampled)
+    within = RateLimit(4.0, 100, -500.0, 500.0)
+    assert resumed(within, before) == before
+    assert resumed(RateLimit(4.0, 2_000_000, -500.0, 500.0), before) == before  # still in its first rows
