@@ -1,14 +1,14 @@
 """Batches on their way to torch: drawn ahead, lent without a copy, and held until torch is done with them."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from itertools import islice
 from typing import Any
 
 from ..engine import border
 
 
-def torch_batches(batches: Iterable[Any], depth: int = 2, check: bool = False) -> Iterator[Any]:
+def torch_batches(batches: Iterable[Any], depth: int = 2, check: bool = False) -> Generator[Any]:
     """The same batches, pytrees of JAX arrays, with torch tensors in their place; see `border.to_torch`.
 
     JAX computes on its own while torch works, so that up to `depth` batches are drawn ahead of the one in use. What a
