@@ -49,9 +49,9 @@ class ReplayConfig:
 class RunConfig:
     """When to stop and what to do on the way. Exactly one of `minutes` and `updates` ends the run; 0 means unset.
 
-    The newest `checkpoints_kept` checkpoints stay. `overlap` lets the learner work while the next games are played, on
-    the same fixed schedule. `check_border` makes sure, at some cost, that the learner never writes into a batch that
-    JAX lent it.
+    The newest `checkpoints_kept` checkpoints stay; `mirror`, a URL such as s3://bucket/path, gets a copy of each, from
+    which any machine can go on. `overlap` lets the learner work while the next games are played, on the same fixed
+    schedule. `check_border` makes sure, at some cost, that the learner never writes into a batch that JAX lent it.
     """
 
     seed: int = 0
@@ -60,6 +60,7 @@ class RunConfig:
     evaluate_minutes: float = 4.0
     checkpoint_minutes: float = 2.0
     checkpoints_kept: int = 3
+    mirror: str = ""
     eval_simulations: int = 64
     overlap: Literal["auto", "on", "off"] = "auto"
     check_border: Literal["off", "on"] = "off"

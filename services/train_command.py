@@ -15,6 +15,7 @@ from ..engine.spec import GameSpec, SpecError
 from ..registry import make_game
 from . import config, report, training
 from .console import RunView
+from .mirror import Mirror, is_url
 from .presets import preset
 from .run_directory import RunDirectory
 
@@ -39,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--updates", help="stop after this many learner updates instead: reproducible from the seed")
     parser.add_argument("--seed", help="seed of everything random (default: 0)")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run is kept (default: runs/GAME-TIME)")
-    parser.add_argument("--resume", type=Path, metavar="DIR", help="continue the run in DIR from its last checkpoint")
+    resume = "continue the run in DIR, or at the URL of its mirror, from its last checkpoint"
+    parser.add_argument("--resume", metavar="DIR", help=resume)
     truncate = "with --resume: drop the oldest positions where --replay.capacity is now too small for all"
     parser.add_argument("--truncate", action="store_true", help=truncate)
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of settings")
@@ -101,11 +103,16 @@ def _require_fit(spec: GameSpec) -> None:
 def _resumed(args: argparse.Namespace) -> RunDirectory:
     flags = _flags(args)
     changed = {f"{section}.{key}" for section, settings in flags.items() for key in settings} - _CHANGEABLE
-    if args.game or args.run_dir or args.config or changed:
+    remote = is_url(args.resume)
+    if args.game or args.config or changed or (args.run_dir and not remote):
         raise config.ConfigError(
             "--resume takes the run's own settings; only --minutes, --updates and --replay.capacity may go with it"
         )
-    directory = RunDirectory.open(args.resume)
+    if remote:
+        root = args.run_dir or Path("runs") / args.resume.rstrip("/").rpartition("/")[2]
+        directory = Mirror(args.resume).fetch(root)
+    else:
+        directory = RunDirectory.open(Path(args.resume))
     if flags:
         training.change(directory, flags)
     return directory

@@ -21,6 +21,7 @@ from .config import Overrides, TrainConfig
 from .console import RunView
 from .episodes import SelfGame
 from .evaluation import PositionCheck, evaluation_search
+from .mirror import Mirror
 from .positions import Positions, builtin_positions, read_positions
 from .run_directory import RunDirectory
 from .saver import Saver
@@ -64,6 +65,7 @@ class Run:
         self._evaluation: dict[str, Any] | None = None
         self._saved_at = self._evaluated_at = self.trainer.counters.seconds
         self._saver = Saver(view.say)
+        self._mirror = Mirror(self.config.run.mirror) if self.config.run.mirror else None
         self._pause = 0.0  # seconds for which the last snapshot stopped the games
 
     def train(self) -> bool:
@@ -91,12 +93,14 @@ class Run:
         snapshot = self.trainer.snapshot()
         self._pause = time.perf_counter() - begun
         self._saved_at = self.trainer.counters.seconds
-        weights, manifest = self.trainer.weights, self.trainer.manifest
+        weights, manifest, kept = self.trainer.weights, self.trainer.manifest, self.config.run.checkpoints_kept
 
         def write() -> None:
             self.directory.publish(weights, manifest)
             checkpoint.save(self.directory.checkpoints, snapshot)
-            checkpoint.keep_newest(self.directory.checkpoints, self.config.run.checkpoints_kept)
+            checkpoint.keep_newest(self.directory.checkpoints, kept)
+            if self._mirror:
+                self._mirror.upload(self.directory, snapshot.step, manifest.version, kept)
 
         self._saver.begin(write)
 

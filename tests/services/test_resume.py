@@ -16,7 +16,7 @@ FLAGS = ("--replay.sampler=prioritised", "--run.checkpoint-minutes=0.0005", "--r
 UPDATES = 400
 
 
-def start(command: list[str], environment: dict[str, str], *words: str | Path) -> subprocess.Popen[str]:
+def start(command: list[str], environment: dict[str, str], *words: str | int | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*command, "train", *map(str, words)],
         env=environment,
