@@ -78,7 +78,7 @@ def test_fifty_kills_in_a_row_lose_nothing(command, environment, tiny_flags, tmp
             words = ("tictactoe", *tiny_flags, *FLAGS, "--run.checkpoint-minutes=0", "--updates", 10**6)
             process = start(command, environment, *map(str, words), "--run-dir", run)
         if chance.random() < 0.9:
-            wait_for_progress(run, process)
+            wait_for_progress(run, newest, process)
         time.sleep(chance.random())
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
@@ -101,11 +101,10 @@ def records_of_whole_lines(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def wait_for_progress(run: Path, process: subprocess.Popen[str]) -> None:
-    """Until this process has written something."""
-    path, begun = run / "metrics.jsonl", time.time()
+def wait_for_progress(run: Path, step: int, process: subprocess.Popen[str]) -> None:
+    """Until this process has gone beyond the checkpoint of `step`."""
     deadline = time.monotonic() + 120
-    while not path.exists() or path.stat().st_mtime < begun:
+    while not any(record["iteration"] > max(step, 0) for record in records_of_whole_lines(run)[-1:]):
         assert time.monotonic() < deadline, "no record within two minutes"
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
