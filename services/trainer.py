@@ -141,7 +141,7 @@ class Trainer:
             "game": spec.env_id,
             "options": dict(spec.options),
             "game build": spec.build_id,
-            "network": dataclasses.asdict(config.network),
+            **{f"network.{name}": value for name, value in dataclasses.asdict(config.network).items()},
             "selfplay.num_games": config.selfplay.num_games,
             "selfplay.unroll_length": config.selfplay.unroll_length,
             "replay.sampler": config.replay.sampler,

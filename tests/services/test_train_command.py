@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -69,6 +70,51 @@ def test_kill_at_any_moment_resumes_from_the_last_checkpoint(
     assert resumed.returncode == 0, resumed.stderr
     iterations = iterations_of(run)
     assert iterations == list(range(1, len(iterations) + 1))
+
+
+def test_a_run_goes_on_with_other_devices_and_another_capacity(
+    command, environment, cartridge, tiny_flags, tmp_path
+) -> None:
+    run = tmp_path / "run"
+    first = cartridge("train", "tictactoe", *tiny_flags, "--updates", 40, "--run-dir", run)
+    assert first.returncode == 0, first.stderr
+    refused = cartridge("train", "--resume", run, "--updates", 44, "--replay.capacity", 512)
+    assert refused.returncode == 2
+    assert "holds 1,024 rows and replay.capacity is 512" in refused.stderr
+    assert "give --truncate to drop the oldest 512" in refused.stderr
+    four = {**environment, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    words = ["train", "--resume", str(run), "--truncate"]
+    done = subprocess.run([*command, *words], env=four, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "the oldest 512 rows were dropped: replay.capacity is 512" in done.stderr
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["updates"] >= 44
+    assert last["replay_fill"] == 1.0
+
+
+def test_two_processes_cannot_train_one_run(command, environment, cartridge, tiny_flags, tmp_path) -> None:
+    run = tmp_path / "run"
+    process = start(command, environment, tiny_flags, run)
+    try:
+        wait_for_iterations(run, 2, process)
+        second = cartridge("train", "--resume", run)
+        assert second.returncode == 2
+        assert f"another process is training {run}" in second.stderr.replace("\n", "")
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+
+def test_a_checkpoint_of_another_run_is_refused(cartridge, tiny_flags, tmp_path) -> None:
+    for name, width in (("one", 16), ("other", 24)):
+        flags = [*tiny_flags, f"--network.width={width}", "--run-dir", tmp_path / name]
+        assert cartridge("train", "tictactoe", *flags).returncode == 0
+    shutil.rmtree(tmp_path / "one" / "checkpoints")
+    shutil.copytree(tmp_path / "other" / "checkpoints", tmp_path / "one" / "checkpoints")
+    done = cartridge("train", "--resume", tmp_path / "one", "--updates", 20)
+    assert done.returncode == 2
+    assert "the checkpoint is of another run: network.width is 24, expected 16" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_full_disk_keeps_the_run_going(command, environment, tiny_flags, tmp_path) -> None:
