@@ -102,12 +102,18 @@ def records_of_whole_lines(run: Path) -> list[dict[str, Any]]:
 
 
 def wait_for_progress(run: Path, step: int, process: subprocess.Popen[str]) -> None:
-    """Until this process has gone beyond the checkpoint of `step`."""
-    deadline = time.monotonic() + 120
-    while not any(record["iteration"] > max(step, 0) for record in records_of_whole_lines(run)[-1:]):
+    """Until this process has gone beyond the checkpoint of `step`; what others wrote it cuts off first."""
+    begun, deadline = time.time(), time.monotonic() + 120
+    path = run / "metrics.jsonl"
+    while not path.exists() or path.stat().st_mtime < begun or last_iteration(run) <= max(step, 0):
         assert time.monotonic() < deadline, "no record within two minutes"
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
+
+
+def last_iteration(run: Path) -> int:
+    records = records_of_whole_lines(run)
+    return records[-1]["iteration"] if records else 0
 
 
 def wait_for_records(run: Path, count: int, process: subprocess.Popen[str]) -> None:
