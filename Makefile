@@ -36,13 +36,14 @@ types: $(VENV)/.ready ## types
 
 check: lint types test ## what CI runs
 
-bench: peers ## measure the engine and its peers; rows go to bench/results/
+bench: peers ## measure the engine, replay and their peers; rows go to bench/results/
 	$(BIN)/cartridge bench engine --peers --json bench/results/engine-$(shell date +%Y%m%d).json
+	$(BIN)/cartridge bench replay --peers --json bench/results/replay-$(shell date +%Y%m%d).json
 
-peers: $(VENV)/.peers ## install the engines we measure ourselves against
+peers: $(VENV)/.peers ## install what we measure ourselves against
 
 clean: ## forget the environment and caches (runs/ stays)
-	rm -rf $(VENV) .venv-envpool build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-envpool .venv-torchrl build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -56,4 +57,6 @@ $(VENV)/.peers: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[peers]"
 	$(PYTHON) -m venv .venv-envpool # its pins clash with ours
 	.venv-envpool/bin/python -m pip install --quiet --disable-pip-version-check envpool==1.2.5
+	$(PYTHON) -m venv .venv-torchrl # its compiled part fits one version of torch, which is not ours
+	.venv-torchrl/bin/python -m pip install --quiet --disable-pip-version-check torchrl==0.14.1 torch==2.14.1
 	touch $@

@@ -17,7 +17,10 @@ from ..registry import make_game
 from ..services.curve import strength_svg
 from ..services.store import read_json_lines
 from . import rows
-from .plot import throughput_svg
+from .plot import replay_svg, throughput_svg
+from .replay import rows as replay_rows
+from .replay import table as replay_tables
+from .replay.rows import ReplayRow
 from .table import drawing_shares, engine_table, short, summary_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,17 +47,18 @@ def pages() -> dict[str, str]:
 
 
 def pictures() -> dict[str, str]:
-    """SVG by file name: a board, the strength of the measured run over time, and each game's speed over batch size."""
+    """SVG by file name: a board, the strength of the measured run over time, and plots of speed over size."""
     game = make_game("connect4")
     state = start(game, jnp.zeros(2, jnp.uint32))
     for column in _SHOWN_GAME:
         state = transition(game, state, jnp.int32(int(column) - 1)).state
     history = read_json_lines(RESULTS / "strength" / "connect4-curve.jsonl")
-    results = rows.read_results(RESULTS)
+    results, replay = rows.read_results(RESULTS), replay_rows.read_results(RESULTS)
     return {
         "connect4.svg": game.draw(state.game),
         "connect4-curve.svg": strength_svg(history, "connect4"),
         **{f"engine-{game}.svg": throughput_svg(results, game, "random") for game in _games(results)},
+        **{_replay_picture(mode): replay_svg(replay, mode) for mode in _replay_modes(replay)},
     }
 
 
@@ -75,18 +79,65 @@ def results_text() -> str:
     by_game: dict[str, list[dict[str, Any]]] = {}
     for report in evaluations:
         by_game.setdefault(report["game"]["env_id"], []).append(report)
-    parts = ["## Results\n", _speed(), *map(_strength, by_game.values()), *map(_match, matches)]
+    parts = [
+        "## Results\n",
+        _speed(),
+        *replay_summary(replay_rows.read_results(RESULTS)),
+        *map(_strength, by_game.values()),
+        *map(_match, matches),
+    ]
     return "\n".join(parts) + "\n"
 
 
 def benchmarks_text() -> str:
-    """Every comparison of the engine with its peers, and each game's plot."""
+    """Every comparison of the engine and of replay with their peers, and the plots."""
     results = rows.read_results(RESULTS)
     plots = [
         f'<img src="images/engine-{game}.svg" width="480" alt="{game}: steps per second over the batch size">'
         for game in _games(results)
     ]
-    return "\n".join([engine_table(results), "", *_floor(results), *_drawing(results), *plots, ""])
+    replay = replay_section(replay_rows.read_results(RESULTS))
+    return "\n".join([engine_table(results), "", *_floor(results), *_drawing(results), *plots, *replay, ""])
+
+
+def replay_summary(results: Sequence[ReplayRow]) -> list[str]:
+    """What the README says of replay; nothing without rows."""
+    if not results:
+        return []
+    return [
+        "Replay: milliseconds a call from Python on a full buffer of 84 float32 an item, 1,024 items (or 256 sequences "
+        "of 8) a call, and how many times the fastest peer's speed that is, all in one run: "
+        f"{replay_tables.versions_text(results)}. [Details](docs/benchmarks.md#replay).\n\n"
+        f"{replay_tables.summary_table(results)}\n"
+    ]
+
+
+def replay_section(results: Sequence[ReplayRow]) -> list[str]:
+    """The section on replay of the page of benchmarks; nothing without rows."""
+    if not results:
+        return []
+    alone = sorted({row.items for row in results if not row.in_turns})
+    apart = f"; at {', '.join(f'{size:,}' for size in alone)} items one after another, for want of memory"
+    return [
+        "\n## Replay\n",
+        f"    cartridge bench replay --peers --json rows.json    # {replay_tables.versions_text(results)}\n",
+        "Items are 84 float32. A call adds, draws or updates 1,024 of them, or draws 256 sequences of 8, from Python, "
+        "and is over when its result is there; the buffer is full. A figure is the median over at least five stretches "
+        f"of calls after a warm-up, all implementations in turns{apart if alone else ''}. Every one has shown before, "
+        "on a small scale, that it draws what was written and follows the priorities it is given.\n",
+        replay_tables.goals_table(results),
+        "\nMilliseconds a call, (max - min) / median of the stretches, and how many times our time that is:\n",
+        replay_tables.time_table(results),
+        "\nBytes an item, from before the buffer was made until it was full, and the peak of the process in MiB:\n",
+        replay_tables.memory_table(results),
+        "\nSeconds of the first call, in which JAX compiles:\n",
+        replay_tables.compile_table(results),
+        "",
+        *(
+            f'<img src="images/{_replay_picture(mode)}" width="480" alt="{mode}: milliseconds over the items">'
+            for mode in _replay_modes(results)
+        ),
+    ]
 
 
 def _speed() -> str:
@@ -131,6 +182,14 @@ def _drawing(results: Sequence[rows.Row]) -> list[str]:
 def _games(results: Sequence[rows.Row]) -> list[str]:
     """Games with rows in mode random, in order of name."""
     return sorted({row.game for row in results if row.bench == "engine" and row.mode == "random"})
+
+
+def _replay_modes(results: Sequence[ReplayRow]) -> list[str]:
+    return [mode for mode in replay_rows.MODES if any(row.mode == mode for row in results)]
+
+
+def _replay_picture(mode: str) -> str:
+    return f"replay-{mode.replace(' ', '-')}.svg"
 
 
 def _strength(reports: Sequence[dict[str, Any]]) -> str:

@@ -11,7 +11,10 @@ import platform
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 OURS = "cartridge"
 FLOOR = "c-loop"  # no peer: see `bench.c_loop`
@@ -20,6 +23,7 @@ _YARDSTICKS = (FLOOR, WITHOUT_DRAWS)
 RATES = ("steps_per_s", "items_per_s", "rpc_per_s", "ms")
 _OPTIONAL = (*RATES, "memory_share")
 _GIB = 1 << 30
+AnyRow = TypeVar("AnyRow")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +79,8 @@ class Comparison:
         return self.ours.rate / self.peer.rate
 
 
-def rows_to_json(rows: Iterable[Row]) -> str:
-    """The rows as a JSON list, rates that were not measured left out."""
+def rows_to_json(rows: "Iterable[DataclassInstance]") -> str:
+    """The rows of any benchmark as a JSON list, rates that were not measured left out."""
     fields = [
         {name: value for name, value in dataclasses.asdict(row).items() if name not in _OPTIONAL or value is not None}
         for row in rows
@@ -84,20 +88,20 @@ def rows_to_json(rows: Iterable[Row]) -> str:
     return json.dumps(fields, indent=1) + "\n"
 
 
-def rows_from_json(text: str) -> list[Row]:
-    """The inverse of `rows_to_json`; `ValueError` where an entry is no row."""
+def rows_from_json(text: str, kind: type[AnyRow] = Row) -> list[AnyRow]:
+    """The inverse of `rows_to_json` for rows of one kind; `ValueError` where an entry is none."""
     rows = []
     for index, fields in enumerate(json.loads(text)):
         try:
-            rows.append(Row(**fields))
+            rows.append(kind(**fields))
         except TypeError as error:
             raise ValueError(f"entry {index} is no benchmark row: {error}") from error
     return rows
 
 
 def read_results(folder: Path) -> list[Row]:
-    """Every row of the JSON files in `folder`, files in order of name."""
-    return [row for path in sorted(folder.glob("*.json")) for row in rows_from_json(path.read_text())]
+    """Every row of the files `engine-*.json` in `folder`, files in order of name."""
+    return [row for path in sorted(folder.glob("engine-*.json")) for row in rows_from_json(path.read_text())]
 
 
 def best(rows: Iterable[Row]) -> dict[tuple[str, str, str, str], Row]:

@@ -1,8 +1,9 @@
 """Every implementation is timed in a process of its own, over a pipe that carries lines of JSON both ways.
 
 So each has its own compiler flags, interpreter and memory, a crash of one harms no other, and the repeats of all can be
-interleaved. Both ends of the pipe are here. This file and `envpool_calls.py` load the standard library
-alone, because a peer's own interpreter, which has no Cartridge, runs them as scripts.
+interleaved. Both ends of the pipe are here. A peer's own interpreter, which has no Cartridge, runs this file as a
+script and finds `envpool_calls.py` and `replay/torchrl_buffers.py` beside it, so these load nothing else from here but
+what lies in their own folder.
 """
 
 import contextlib
@@ -20,17 +21,17 @@ _ERROR_TAIL = 800  # characters of a dead process's last words that an error rep
 
 
 class Loop(Protocol):
-    """A batch of B games that plays by itself."""
+    """A batch of B games that plays by itself, or another thing whose use is timed."""
 
     def describe(self) -> dict[str, Any]:
-        """`compile_s`, `bytes_per_game` (int or None), `device` and `versions`."""
+        """Of games `compile_s`, `bytes_per_game` (int or None), `device` and `versions`."""
         ...
 
-    def play(self, num_steps: int) -> dict[str, float]:
-        """Plays `num_steps` steps in each game.
+    def play(self, *args: Any, **settings: Any) -> dict[str, float]:
+        """Plays by what the request says: `num_steps` steps in each of its games; see also `replay.loop`.
 
-        Returns `seconds`, `moves` (steps made in all games), `episodes` ended, and `checksum`, the sum of the rewards.
-        In `observe` also what was `shown`, its bits summed.
+        Games return `seconds`, `moves` (steps made in all games), `episodes` ended, and `checksum`, the sum of the
+        rewards. In `observe` also what was `shown`, its bits summed.
         """
         ...
 
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
                 loops[name] = build(**request)
                 answer = loops[name].describe()
             else:
-                answer = loops[name].play(request["num_steps"])
+                answer = loops[name].play(**request)
         except Exception as error:  # whatever a peer raises becomes its answer, and the process lives on
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")

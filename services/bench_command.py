@@ -1,4 +1,4 @@
-"""`cartridge bench engine`: measures, shows the rows as they come and the ratios at the end."""
+"""`cartridge bench`: measures the engine or replay, shows the rows as they come and the ratios at the end."""
 
 import argparse
 import sys
@@ -13,19 +13,27 @@ from ..bench.engine import MIN_REPEATS, MODES, run_engine
 from ..bench.engine import Progress as Stage
 from ..bench.table import short
 from ..registry import BrokenGameError, list_games, make_game
-from . import store
+from . import replay_bench, store
 from .flags import whole_number
 
 _WIDTH = 120  # characters of the table in a file or pipe
+_OF_ENGINE, _OF_REPLAY = ("game", "mode", "batch"), ("items",)  # flags that only one of the benchmarks has
+
+
+class BenchmarkFlagError(ValueError):
+    """A flag of another benchmark."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
-    parser.add_argument("bench", choices=["engine"], help="what to measure")
-    parser.add_argument("--game", action="append", metavar="G", help="a game id; may be repeated (default: all)")
-    parser.add_argument("--mode", action="append", choices=MODES, help="may be repeated (default: all)")
+    parser.add_argument("bench", choices=["engine", "replay"], help="what to measure")
+    parser.add_argument("--game", action="append", metavar="G", help="engine: an id; may be repeated (default: all)")
+    parser.add_argument("--mode", action="append", choices=MODES, help="engine: may be repeated (default: all)")
     parser.add_argument("--peers", action="store_true", help="measure the peers beside us (see `make peers`)")
-    parser.add_argument("--batch", action="append", type=int, metavar="N", help="games in lock step; may be repeated")
+    batch = "engine: games in lock step; may be repeated"
+    parser.add_argument("--batch", action="append", type=int, metavar="N", help=batch)
+    items = "replay: items in the buffer; may be repeated (default: 100 k, 1 M, 10 M)"
+    parser.add_argument("--items", action="append", type=whole_number(1, 1 << 30), metavar="N", help=items)
     repeats = f"stretches of each, at least {MIN_REPEATS} (default: 7)"
     parser.add_argument("--repeats", type=whole_number(MIN_REPEATS, 1000), default=7, metavar="N", help=repeats)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE")
@@ -33,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures; 1 if nothing could be measured."""
+    foreign = [name for name in (_OF_REPLAY if args.bench == "engine" else _OF_ENGINE) if getattr(args, name)]
+    if foreign:
+        raise BenchmarkFlagError(f"--{foreign[0]} is no flag of `bench {args.bench}`; see cartridge bench --help")
+    return replay_bench.run(args) if args.bench == "replay" else _run_engine(args)
+
+
+def _run_engine(args: argparse.Namespace) -> int:
     notices = Console(stderr=True)
     games = args.game or _playable(notices)
     for game in args.game or ():

@@ -18,7 +18,7 @@ _COMMANDS = {
     "train": ("train_command", "train an agent by self-play, or resume a run"),
     "eval": ("evaluate_command", "measure an agent: solved positions, matches"),
     "play": ("play_command", "play in the terminal, against an agent or alone"),
-    "bench": ("bench_command", "measure the engine's speed, with peers beside it"),
+    "bench": ("bench_command", "measure the engine's or the replay's speed, with peers beside it"),
     "doctor": ("doctor_command", "check this machine: devices, versions, what is missing"),
 }
 

@@ -86,8 +86,9 @@ def test_host_names_no_machine() -> None:
 
 
 def test_results_are_read_from_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "b.json").write_text(rows.rows_to_json(RESULTS[2:]))
-    (tmp_path / "a.json").write_text(rows.rows_to_json(RESULTS[:2]))
+    (tmp_path / "engine-b.json").write_text(rows.rows_to_json(RESULTS[2:]))
+    (tmp_path / "engine-a.json").write_text(rows.rows_to_json(RESULTS[:2]))
+    (tmp_path / "replay-a.json").write_text("rows of another kind")
     assert rows.read_results(tmp_path) == RESULTS
 
 

@@ -1,0 +1,1 @@
+"""`cartridge bench replay`: our replay beside other libraries' buffers, on the same work."""
