@@ -61,6 +61,12 @@ def draw(key: Key, counter: Array | int) -> Key:
     return threefry2x32(key, (first, jnp.zeros_like(first)))
 
 
+def word_pairs(key: Array, count: int) -> Key:
+    """(u32[count], u32[count]): the first words of a key that is uint32[2]. One kernel, where `jax.random` loops."""
+    index = jnp.arange(count, dtype=jnp.uint32)
+    return threefry2x32((key[0], key[1]), (index, jnp.zeros_like(index)))
+
+
 def below(word: Array, bound: Array | int) -> Array:
     """A number in 0..bound - 1, u32[], from the upper 16 bits of a random word.
 
@@ -144,10 +150,10 @@ def _multiply_64(value: Key, factor: int) -> Key:
     """(high, low) words of the 64-bit product."""
     high, low = value
     factor_high, factor_low = np.uint32(factor >> 32), np.uint32(factor & 0xFFFFFFFF)
-    return high * factor_low + low * factor_high + _high_product(low, factor_low), low * factor_low
+    return high * factor_low + low * factor_high + high_product(low, factor_low), low * factor_low
 
 
-def _high_product(a: Array, b: np.uint32) -> Array:
+def high_product(a: Array, b: Array | np.uint32) -> Array:
     """The upper word of a 32 by 32 bit product, from four products of halves."""
     a0, a1, b0, b1 = a & 0xFFFF, a >> 16, b & 0xFFFF, b >> 16
     middle = a1 * b0 + (a0 * b0 >> 16)

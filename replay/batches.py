@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ..engine import keys
 from ..engine.batch import select
 from ..engine.game import Game, State
 from ..engine.transition import EngineState, legal_actions, observe
@@ -57,7 +58,8 @@ def _random_view(game: Game[State], rows: PolicyRows, key: Array) -> tuple[Engin
     """Each row's state and policy under a uniformly drawn symmetry, the identity among them."""
     states, policy = rows.state.game, rows.policy
     symmetries = game.symmetries()
-    view = jax.random.randint(key, (policy.shape[0],), 0, len(symmetries) + 1)
+    word, _ = keys.word_pairs(key, policy.shape[0])
+    view = keys.below(word, len(symmetries) + 1)
     for index, symmetry in enumerate(symmetries, start=1):
         source = jnp.argsort(jnp.array(symmetry.actions))  # the action that becomes action a
         mapped = jax.vmap(symmetry.state)(rows.state.game)

@@ -26,6 +26,7 @@ Row = TypeVar("Row")
 Batch = TypeVar("Batch")
 Prepare = Callable[[Ring[Row], Draws, Array], Batch]
 _NAMED_ROWS = 5  # refused rows an error spells out
+_VIEW = 0x9E3779B9  # sets the words for `prepare` apart from those of the draw
 
 
 class RateLimitedError(RuntimeError):
@@ -147,10 +148,10 @@ class Replay(Generic[Row, Batch]):
           PriorityError: one is negative, NaN or too large, or for a row that never was; nothing has changed.
         """
         with self._changed:
-            wrong = np.asarray(_refused(self._state.ring, draws, priorities))
+            self._state, refused = self._update(self._state, draws, priorities)
+            wrong = np.asarray(refused)
             if wrong.any():
                 raise PriorityError(_refusal(draws, priorities, np.flatnonzero(wrong)))
-            self._state = self._update(self._state, draws, priorities)
 
     def snapshot(self) -> tuple[ReplayState[Any], Totals]:
         """A copy of all there is on the host, as NumPy arrays; nothing is added or drawn meanwhile."""
@@ -273,14 +274,23 @@ def _add(sampler: Sampler[Any], state: ReplayState[Row], rows: Row, group: Array
 def _draw(
     sampler: Sampler[Any], prepare: Prepare[Row, Batch], ring: Ring[Row], memory: Any, key: Array, num_rows: int
 ) -> tuple[Array, Batch, Draws]:
-    key, draw_key, view_key = jax.random.split(key, 3)
-    draws = sampler.draw(memory, ring, draw_key, num_rows)
-    return key, prepare(ring, draws, view_key), draws
+    draws = sampler.draw(memory, ring, key, num_rows)
+    return _next_key(key), prepare(ring, draws, key ^ jnp.uint32(_VIEW)), draws
 
 
-def _update(sampler: Sampler[Any], state: ReplayState[Row], draws: Draws, priorities: Array) -> ReplayState[Row]:
-    memory = sampler.update(state.memory, state.ring, draws, priorities)
-    return dataclasses.replace(state, memory=memory)
+def _next_key(key: Array) -> Array:
+    """The key's 64 bits and 1: threefry's streams under neighbouring keys have nothing to do with one another."""
+    low = key[1] + 1
+    return jnp.stack([key[0] + (low == 0), low])
+
+
+def _update(
+    sampler: Sampler[Any], state: ReplayState[Row], draws: Draws, priorities: Array
+) -> tuple[ReplayState[Row], Array]:
+    """The state with the priorities, and bool[n], what cannot be taken; if that is any of them, all stays as it was."""
+    refused = _refused(state.ring, draws, priorities)
+    priorities = jnp.where(jnp.any(refused), jnp.nan, priorities)  # which no sampler takes
+    return dataclasses.replace(state, memory=sampler.update(state.memory, state.ring, draws, priorities)), refused
 
 
 def _take(ring: Ring[Row], num_rows: int) -> tuple[Ring[Row], Row]:
@@ -288,7 +298,6 @@ def _take(ring: Ring[Row], num_rows: int) -> tuple[Ring[Row], Row]:
     return rings.drop_oldest(ring, num_rows), rows
 
 
-@jax.jit
 def _refused(ring: Ring[Any], draws: Draws, priorities: Array) -> Array:
     """bool[n]: what `Replay.update` cannot take."""
     slot = jnp.clip(draws.slot, 0, ring.capacity - 1)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ..engine import keys
 from . import ring as rings
 from .ring import Ring
 from .sums import Sums, draw, set_run, set_slots, zeros
@@ -83,10 +84,13 @@ class Uniform(_Forgetful):
         del memory
         late = (self.span - 1) * ring.columns
         upto = jnp.cumsum(jnp.maximum(ring.size - late, 0))  # [G]
-        number = jax.random.randint(key, (num_rows,), 0, jnp.maximum(upto[-1], 1))
-        group = jnp.searchsorted(upto, number, side="right", method="compare_all").astype(jnp.int32)
+        word, _ = keys.word_pairs(key, num_rows)
+        number = keys.high_product(word, upto[-1].astype(jnp.uint32)).astype(jnp.int32)  # below upto[-1]
+        group: Array | int = 0
+        if ring.groups > 1:
+            group = jnp.searchsorted(upto, number, side="right", method="compare_all").astype(jnp.int32)
         back = upto[group] - number + late  # 1 for the newest row of its group
-        slot = group * ring.rows_per_group + (ring.head[group] - back) % ring.rows_per_group
+        slot = rings.first_slot(ring, group) + (ring.head[group] - back) % ring.rows_per_group
         return Draws(slot, rings.generation(ring, slot), jnp.full((num_rows,), 1.0 / upto[-1]))
 
 
@@ -142,11 +146,12 @@ class Prioritised:
 
     def draw(self, memory: Priorities, ring: Ring[Any], key: Array, num_rows: int) -> Draws:
         slot = draw(memory.sums, key, num_rows)
-        return Draws(slot, rings.generation(ring, slot), memory.sums.numbers[slot] / memory.sums.total)
+        number = memory.sums.numbers.at[slot].get(mode="clip")
+        return Draws(slot, rings.generation(ring, slot), number / memory.sums.total)
 
     def update(self, memory: Priorities, ring: Ring[Any], draws: Draws, priorities: Array) -> Priorities:
         good = acceptable(priorities) & (rings.generation(ring, draws.slot) == draws.generation)
-        good = good & (memory.sums.numbers[draws.slot] > 0)
+        good = good & (memory.sums.numbers.at[draws.slot].get(mode="clip") > 0)
         priorities = jnp.maximum(priorities, self.least)
         slots = jnp.where(good, draws.slot, jnp.iinfo(jnp.int32).max)
         largest = jnp.maximum(memory.largest, jnp.max(jnp.where(good, priorities, 0.0)))

@@ -21,9 +21,9 @@ def sequences(ring: Ring[Row], slots: Array, length: int) -> Row:
 
 def sequence_slots(ring: Ring[Any], slots: Array, length: int) -> Array:
     """i32[n, length]: where those rows lie."""
-    group, offset = slots // ring.rows_per_group, slots % ring.rows_per_group
+    _, offset = rings.place(ring, slots)
     along = offset[:, None] + ring.columns * jnp.arange(length, dtype=jnp.int32)[None]
-    return group[:, None] * ring.rows_per_group + along % ring.rows_per_group
+    return (slots - offset)[:, None] + along % ring.rows_per_group
 
 
 def follows(ring: Ring[Any], slots: Array, length: int) -> Array:

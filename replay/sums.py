@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ..engine import keys
+
 _FAN_OUT = 16  # numbers in a block: one cache line, and few enough to be summed one after the other
 _FINE_BELOW = 3  # levels from the top on, in which a target's own digits are enough
 
@@ -77,11 +79,11 @@ def draw(sums: Sums, key: Array, num_draws: int) -> Array:
 
     `key` is uint32[2]; n is below 2^24.
     """
-    coarse_key, fine_key = jax.random.split(key)
+    words = keys.word_pairs(key, num_draws)
     digits = 24 - (num_draws - 1).bit_length()  # after the binary point: with the part's number they fill a float32
-    coarse = jax.random.bits(coarse_key, (num_draws,)) >> (32 - digits)
-    targets = jnp.arange(num_draws) + coarse.astype(jnp.float32) * jnp.float32(2.0**-digits)
-    fine = jax.random.uniform(fine_key, (num_draws,), maxval=2.0**-digits)
+    part = jnp.arange(num_draws, dtype=jnp.float32)
+    targets = part + (words[0] >> (32 - digits)).astype(jnp.float32) * jnp.float32(2.0**-digits)
+    fine = words[1].astype(jnp.float32) * jnp.float32(2.0 ** -(32 + digits))
     return find(sums, targets, fine, num_draws)
 
 
@@ -100,7 +102,7 @@ def find(sums: Sums, targets: Array, fine: Array, parts: int) -> Array:
     for depth, level in enumerate(reversed(sums.levels[:-1])):
         if depth == _FINE_BELOW:
             targets = targets + fine
-        blocks = level.reshape(-1, _FAN_OUT)[slots] * scale  # [n, F]
+        blocks = level.reshape(-1, _FAN_OUT).at[slots].get(mode="clip") * scale  # [n, F]
         upto = list(itertools.accumulate(blocks[:, child] for child in range(_FAN_OUT)))  # [n] each
         # Rounding may leave a target at or beyond the block's sum; a little less is still in the last share.
         targets = jnp.minimum(targets, jnp.nextafter(upto[-1], jnp.float32(0)))
