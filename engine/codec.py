@@ -90,10 +90,24 @@ def unpack_state(game: "Game[State]", words: np.ndarray) -> "EngineState[State]"
       CodecError: words of another shape or type than the game's states have, or a state that no play leads to; the
         message names the field.
     """
+    from .validation import first_flaw
+
+    states = split_words(game, words)
+    flaw = first_flaw(game, states)
+    if flaw:
+        raise CodecError(flaw)
+    return states
+
+
+def split_words(game: "Game[State]", words: np.ndarray) -> "EngineState[State]":
+    """`unpack_state` without its look at what the words say, for those that passed it before or are about to.
+
+    Raises:
+      CodecError: words of another shape or type than the game's states have.
+    """
     import jax
 
     from .transition import start
-    from .validation import first_flaw
 
     words = np.asarray(words)
     width = game.spec.state_bytes // _WORD.itemsize
@@ -109,11 +123,7 @@ def unpack_state(game: "Game[State]", words: np.ndarray) -> "EngineState[State]"
         np.ascontiguousarray(column).reshape(len(words), *leaf.shape)
         for column, leaf in zip(columns, leaves, strict=True)
     ]
-    states = jax.tree.unflatten(structure, shaped)
-    flaw = first_flaw(game, states)
-    if flaw:
-        raise CodecError(flaw)
-    return states
+    return jax.tree.unflatten(structure, shaped)
 
 
 def _layout(spec: GameSpec, encoding: str) -> tuple[np.dtype | None, tuple[int, ...]]:

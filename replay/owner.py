@@ -47,6 +47,14 @@ class ReplayState(Generic[Row]):
     key: Array  # uint32[2]
 
 
+def start(
+    row: Row, capacity: int, block: int, sampler: Sampler[Any], key: Array, columns: int = 1, groups: int = 1
+) -> ReplayState[Row]:
+    """A replay that holds nothing yet; the arguments are those of `Replay`."""
+    ring = rings.empty(row, capacity, block, columns, groups)
+    return ReplayState(ring, sampler.start(ring), jnp.array(key, copy=True))
+
+
 def gathered(ring: Ring[Row], draws: Draws, key: Array) -> Row:
     """The drawn rows themselves; a `prepare` for `Replay`."""
     del key
@@ -78,8 +86,7 @@ class Replay(Generic[Row, Batch]):
         groups: int = 1,
         limit: RateLimit | None = None,
     ) -> None:
-        ring = rings.empty(row, capacity, block, columns, groups)
-        self._state = ReplayState(ring, sampler.start(ring), jnp.array(key, copy=True))
+        self._state = start(row, capacity, block, sampler, key, columns, groups)
         self._totals, self._limit, self._changed = Totals(), limit, threading.Condition()
         self._add = jax.jit(partial(_add, sampler), donate_argnums=0)
         self._draw = jax.jit(partial(_draw, sampler, prepare), static_argnums=3)
@@ -113,6 +120,17 @@ class Replay(Generic[Row, Batch]):
                 raise RateLimitedError(f"no more rows now: {self._reason()}")
             self._state = self._add(self._state, rows, group)
             self._totals = dataclasses.replace(self._totals, inserted=self._totals.inserted + block)
+            self._changed.notify_all()
+
+    def fill(self, rows: Row, group: int = 0) -> None:
+        """Writes a block of rows that come from elsewhere, and at once: they were not played for these readers.
+
+        By what the readers thereby lag beyond the limit's bounds, nobody waits: it is written off, as in `restore`.
+        """
+        with self._changed:
+            self._state = self._add(self._state, rows, group)
+            totals = dataclasses.replace(self._totals, inserted=self._totals.inserted + self._state.ring.block)
+            self._totals = limiter.resumed(self._limit, totals) if self._limit else totals
             self._changed.notify_all()
 
     def may_sample(self, num_rows: int) -> bool:

@@ -72,15 +72,14 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
     One of the same step that is whole stays as it is: a step has one state.
     """
-    final, building = folder / str(checkpoint.step), folder / f".{checkpoint.step}.{os.getpid()}.tmp"
+    final = folder / str(checkpoint.step)
     if final.exists():
         try:
             load(final)
             return
         except (OSError, ValueError, KeyError, CheckpointError):
             _remove(final)
-    try:
-        building.mkdir(parents=True, exist_ok=True)
+    with store.building(final) as building:
         tensors = {name: tensor.detach().cpu().numpy() for name, tensor in checkpoint.tensors.items()}
         hashes = {
             FILES[0]: _write_arrays(building / FILES[0], checkpoint.arrays),
@@ -88,10 +87,6 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
             FILES[2]: _write(building / FILES[2], [json.dumps(dict(checkpoint.state)).encode()]),
         }
         store.write_json(building / MANIFEST, {"step": checkpoint.step, "sha256": hashes})
-        building.rename(final)
-        store.sync_folder(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def keep_newest(folder: Path, count: int) -> None:
@@ -102,31 +97,36 @@ def keep_newest(folder: Path, count: int) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def load_newest(folder: Path) -> Checkpoint | None:
+def load_newest(folder: Path, *, mapped: bool = False) -> Checkpoint | None:
     """The newest checkpoint that is whole; damaged ones are skipped with a warning. None if there is none."""
     for step in reversed(steps(folder)):
         try:
-            return load(folder / str(step))
+            return load(folder / str(step), mapped=mapped)
         except (OSError, ValueError, KeyError, CheckpointError) as error:
             warnings.warn(f"skipped damaged checkpoint {folder / str(step)}: {error}", stacklevel=2)
     return None
 
 
-def load(folder: Path) -> Checkpoint:
-    """The checkpoint in `folder`, verified."""
+def load(folder: Path, *, mapped: bool = False) -> Checkpoint:
+    """The checkpoint in `folder`, verified; if `mapped`, its arrays are read-only and stay on the disk until read."""
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     for name in FILES:
-        if _hash(folder / name) != manifest["sha256"][name]:
+        if store.sha256(folder / name) != manifest["sha256"][name]:
             raise CheckpointError(f"{name} fails its sha256")
     return Checkpoint(
         step=manifest["step"],
-        arrays=safetensors.numpy.load_file(folder / FILES[0]),
+        arrays=_map_arrays(folder / FILES[0]) if mapped else safetensors.numpy.load_file(folder / FILES[0]),
         tensors=safetensors.torch.load_file(folder / FILES[1]),
         state=json.loads((folder / FILES[2]).read_text(encoding="utf-8")),
     )
 
 
 def restore(tree: Tree, arrays: Mapping[str, np.ndarray]) -> Tree:
+    """`tree` with its leaves replaced by copies of the saved ones on the device; see `matched`."""
+    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), matched(tree, arrays))
+
+
+def matched(tree: Tree, arrays: Mapping[str, np.ndarray]) -> Tree:
     """`tree` with its leaves replaced by the saved ones, which must have the same shapes and dtypes.
 
     Raises:
@@ -140,9 +140,7 @@ def restore(tree: Tree, arrays: Mapping[str, np.ndarray]) -> Tree:
             wrong.append(f"{jax.tree_util.keystr(path)} is {found}, expected {like.dtype}{list(like.shape)}")
     if wrong:
         raise CheckpointError(f"the checkpoint is of another configuration: {'; '.join(wrong)}")
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: jnp.array(arrays[jax.tree_util.keystr(path)], copy=True), tree
-    )
+    return jax.tree_util.tree_map_with_path(lambda path, _: arrays[jax.tree_util.keystr(path)], tree)
 
 
 def steps(folder: Path) -> list[int]:
@@ -176,6 +174,18 @@ def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     return _write(path, [len(text).to_bytes(8, "little"), text, *map(_bytes, ordered.values())])
 
 
+def _map_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file that `_write_arrays` wrote, as views of it."""
+    mapped = np.asarray(np.memmap(path, np.uint8, mode="r"))
+    start = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
+    kinds = {name: np.dtype(dtype) for dtype, name in _DTYPES.items()}
+    arrays = {}
+    for name, entry in json.loads(mapped[8:start].tobytes()).items():
+        first, end = entry["data_offsets"]
+        arrays[name] = mapped[start + first : start + end].view(kinds[entry["dtype"]]).reshape(entry["shape"])
+    return arrays
+
+
 def _bytes(array: np.ndarray) -> memoryview:
     return array.reshape(-1).view(np.uint8).data
 
@@ -192,8 +202,3 @@ def _write(path: Path, parts: list[bytes | memoryview]) -> str:
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest()
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

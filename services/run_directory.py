@@ -33,16 +33,21 @@ class RunDirectory:
     @classmethod
     def create(cls, root: Path, description: dict[str, Any]) -> "RunDirectory":
         """A new folder with its run.json; `RunError` if there is a run already."""
-        if (root / "run.json").exists():
-            raise RunError(f"{root} holds a run already; continue it with: cartridge train --resume {root}")
-        if root.exists() and any(root.iterdir()):
-            raise RunError(f"{root} is not empty and holds no run; choose another --run-dir")
+        cls.require_free(root)
         try:
             root.mkdir(parents=True, exist_ok=True)
             store.write_json(root / "run.json", description)
         except OSError as error:
             raise RunError(f"cannot write to {root}: {error.strerror}; choose another --run-dir") from error
         return cls(root)
+
+    @staticmethod
+    def require_free(root: Path) -> None:
+        """`RunError` unless a new run can have the folder."""
+        if (root / "run.json").exists():
+            raise RunError(f"{root} holds a run already; continue it with: cartridge train --resume {root}")
+        if root.exists() and any(root.iterdir()):
+            raise RunError(f"{root} is not empty and holds no run; choose another --run-dir")
 
     @classmethod
     def open(cls, root: Path) -> "RunDirectory":

@@ -24,7 +24,7 @@ from ..engine import border
 from ..engine.game import Game
 from ..learner import publish
 from ..learner.learner import Batch, Learner
-from ..replay import limiter
+from ..replay import limiter, owner
 from ..replay.batches import PolicyBatch, policy_batch
 from ..replay.feed import torch_batches
 from ..replay.limiter import RateLimit, Totals
@@ -320,7 +320,7 @@ def _replay(
 ) -> Replay[Any, PolicyBatch]:
     """A ring of unrolls."""
     return Replay(
-        jax.eval_shape(lambda: selfplay.sample_row(game)),
+        replay_row(game),
         capacity,
         config.selfplay.num_games * config.selfplay.unroll_length,
         _sampler(config),
@@ -329,6 +329,18 @@ def _replay(
         columns=config.selfplay.num_games,
         limit=limit,
     )
+
+
+def replay_layout(game: Game[Any], config: TrainConfig, capacity: int) -> ReplayState[Any]:
+    """The shapes and dtypes of a snapshot of a trainer's replay of `capacity` rows, and nothing behind them."""
+    block = config.selfplay.num_games * config.selfplay.unroll_length
+    row, sampler, columns = replay_row(game), _sampler(config), config.selfplay.num_games
+    return jax.eval_shape(lambda: owner.start(row, capacity, block, sampler, jax.random.PRNGKey(0), columns=columns))
+
+
+def replay_row(game: Game[Any]) -> Any:
+    """The shapes and dtypes of one row."""
+    return jax.eval_shape(lambda: selfplay.sample_row(game))
 
 
 def _require_same(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

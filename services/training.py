@@ -168,8 +168,13 @@ class Run:
 
 
 def create(root: Path, settings: TrainConfig) -> RunDirectory:
-    """A new run's folder, with everything that is needed to reproduce its numbers in run.json."""
-    description = {
+    """A new run's folder."""
+    return RunDirectory.create(root, description(settings))
+
+
+def description(settings: TrainConfig) -> dict[str, Any]:
+    """What run.json says of a new run: everything that is needed to reproduce its numbers."""
+    return {
         "config": settings.to_json(),
         "config_hash": settings.hash(),
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -180,7 +185,6 @@ def create(root: Path, settings: TrainConfig) -> RunDirectory:
         "seed": settings.run.seed,
         "git": checkout.commit(),
     }
-    return RunDirectory.create(root, description)
 
 
 def change(directory: RunDirectory, overrides: Overrides) -> None:

@@ -50,6 +50,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {  # outside packages that belong to some 
     "threading": ("services", "bench", "replay/owner.py"),
     "time": ("services", "bench"),
     "datetime": ("services", "bench"),
+    "pyarrow": ("services/parquet.py",),
     "pgx": ("bench",),
     "pyspiel": ("bench", "engine/wrappers"),
     "gymnasium": ("engine/wrappers",),

@@ -20,7 +20,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_help_lists_the_commands(cartridge) -> None:
     done = cartridge("--help")
     assert done.returncode == 0
-    for name in ("games", "train", "eval", "play", "bench", "doctor"):
+    for name in ("games", "train", "eval", "play", "bench", "replay", "doctor"):
         assert f"  {name} " in done.stdout
 
 
