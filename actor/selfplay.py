@@ -37,6 +37,11 @@ class SelfPlayConfig:
     opening_plies: int = 30
     trace_decay: float = 0.9
 
+    @property
+    def rows_per_unroll(self) -> int:
+        """T * B, the samples that one unroll gives."""
+        return self.num_games * self.unroll_length
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import rows
+from .replay.loop import fresh_peak_bytes, memory_bytes
 
 _BLOCK, _BATCH = 16_384, 1024
 _TURNS, _SNAPSHOTS = 50, 5
@@ -54,30 +55,30 @@ def measure(num_rows: int) -> dict[str, Any]:
     for _ in range(replay.capacity // _BLOCK + 1):
         turn()
     jax.block_until_ready(replay._state)
-    resting = _memory("VmRSS")  # the ring, and what Python, JAX and the compiled programs take
+    resting = memory_bytes("VmRSS") or 0  # the ring, and what Python, JAX and the compiled programs take
     bytes_held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(replay.layout()))
-    _reset_peak()
+    fresh_peak_bytes()
     for _ in range(_TURNS):
         turn()
-    peak_of_turns = _memory("VmHWM") - resting
+    peak_of_turns = (memory_bytes("VmHWM") or 0) - resting
     pauses, seconds, peaks, size = [], [], [], 0
     with tempfile.TemporaryDirectory() as folder:
         for step in range(_SNAPSHOTS):
-            _reset_peak()
+            fresh_peak_bytes()
             begun = time.perf_counter()
             state, _ = replay.snapshot()
             pauses.append(time.perf_counter() - begun)
             begun = time.perf_counter()
             checkpoint.save(Path(folder), checkpoint.Checkpoint(step, checkpoint.named(state), {}, {}))
             seconds.append(time.perf_counter() - begun)
-            peaks.append(_memory("VmHWM") - resting)
+            peaks.append((memory_bytes("VmHWM") or 0) - resting)
             size = sum(file.stat().st_size for file in (Path(folder) / str(step)).iterdir())
             checkpoint.keep_newest(Path(folder), 1)
             del state
         begun = time.perf_counter()
         saved = checkpoint.load_newest(Path(folder))
         assert saved is not None
-        replay.restore(checkpoint.restore(replay.layout(), saved.arrays), replay.totals)
+        replay.restore(checkpoint.matched(replay.layout(), saved.arrays), replay.totals)
         jax.block_until_ready(replay._state)
         restored = time.perf_counter() - begun
     return {
@@ -115,16 +116,6 @@ def main() -> None:
         print(json.dumps({name: value for name, value in found[-1].items() if name != "host"}, indent=1))
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n")
-
-
-def _memory(field: str) -> int:
-    """Bytes; VmRSS is what the process holds now, VmHWM its peak."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
-
-
-def _reset_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 if __name__ == "__main__":

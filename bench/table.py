@@ -28,17 +28,14 @@ def summary_table(results: Iterable[rows.Row]) -> str:
     for game, device in places:
         cells = [_rate(ours.get((game, mode, device)), compared.get((game, mode, device))) for mode in _MODES]
         size = next(row.bytes_per_game for place, row in ours.items() if (place[0], place[2]) == (game, device))
-        lines.append(_line([game, device, str(size), *cells]))
-    head = ("game", "device", "bytes per game", *_MODES)
-    return "\n".join([_line(head), _line(["---"] * len(head)), *lines])
+        lines.append([game, device, str(size), *cells])
+    return markdown(("game", "device", "bytes per game", *_MODES), lines)
 
 
 def engine_table(results: Iterable[rows.Row]) -> str:
     """A line for each game, mode and device, every implementation at its own best batch size."""
     ours, compared = _ours_and_compared(results)
-    return "\n".join(
-        [_line(_HEAD), _line(["---"] * len(_HEAD)), *(_row(ours[place], compared.get(place)) for place in ours)]
-    )
+    return markdown(_HEAD, [_row(ours[place], compared.get(place)) for place in ours])
 
 
 def drawing_shares(results: Iterable[rows.Row]) -> dict[tuple[str, str], float]:
@@ -50,6 +47,11 @@ def drawing_shares(results: Iterable[rows.Row]) -> dict[tuple[str, str], float]:
         if implementation == rows.WITHOUT_DRAWS and drawn is not None:
             shares.setdefault((device, game), []).append(max(0.0, 1 - drawn / rate))
     return {place: statistics.median(each) for place, each in shares.items()}
+
+
+def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table, cell by cell."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *lines])
 
 
 def short(rate: float) -> str:
@@ -83,30 +85,24 @@ def _rate(row: rows.Row | None, comparison: rows.Comparison | None) -> str:
     return f"{short(row.rate)}, {comparison.ratio:.1f}x {package}"
 
 
-def _row(row: rows.Row, comparison: rows.Comparison | None) -> str:
+def _row(row: rows.Row, comparison: rows.Comparison | None) -> list[str]:
     cells = [row.game, row.mode, row.device, f"{short(row.rate)} ({row.batch:,} games)"]
     share = "" if row.memory_share is None else f"{row.memory_share:.0%}"
     ends = f"{row.compile_s:.1f}", share
     if comparison is None:
-        return _line([*cells, "", "", "", str(row.bytes_per_game), *ends])
+        return [*cells, "", "", "", str(row.bytes_per_game), *ends]
     peer = comparison.peer
     package = peer.implementation.partition("+")[0]
     named = f"{peer.implementation} {peer.versions.get(package, '')}".strip()
     theirs = "?" if peer.bytes_per_game is None else str(peer.bytes_per_game)
-    return _line(
-        [
-            *cells,
-            f"{short(peer.rate)} ({peer.batch:,} games)",
-            named,
-            f"{comparison.ratio:.1f}x",
-            f"{row.bytes_per_game} against {theirs}",
-            *ends,
-        ]
-    )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return [
+        *cells,
+        f"{short(peer.rate)} ({peer.batch:,} games)",
+        named,
+        f"{comparison.ratio:.1f}x",
+        f"{row.bytes_per_game} against {theirs}",
+        *ends,
+    ]
 
 
 def _place(row: rows.Row) -> tuple[str, str, str]:

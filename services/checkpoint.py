@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
@@ -75,7 +74,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     final = folder / str(checkpoint.step)
     if final.exists():
         try:
-            load(final)
+            load(final, mapped=True)
             return
         except (OSError, ValueError, KeyError, CheckpointError):
             _remove(final)
@@ -119,11 +118,6 @@ def load(folder: Path, *, mapped: bool = False) -> Checkpoint:
         tensors=safetensors.torch.load_file(folder / FILES[1]),
         state=json.loads((folder / FILES[2]).read_text(encoding="utf-8")),
     )
-
-
-def restore(tree: Tree, arrays: Mapping[str, np.ndarray]) -> Tree:
-    """`tree` with its leaves replaced by copies of the saved ones on the device; see `matched`."""
-    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), matched(tree, arrays))
 
 
 def matched(tree: Tree, arrays: Mapping[str, np.ndarray]) -> Tree:

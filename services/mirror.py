@@ -87,7 +87,7 @@ class Mirror:
         for step in reversed(self._steps()):
             for name in (*checkpoint.FILES, checkpoint.MANIFEST):
                 self._get(f"checkpoints/{step}/{name}", root)
-            if checkpoint.load_newest(root / "checkpoints") is not None:
+            if checkpoint.load_newest(root / "checkpoints", mapped=True) is not None:
                 break
         for name in sorted(names):
             if _WEIGHTS.fullmatch(name) or name in _LOGS[1:]:

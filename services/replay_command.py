@@ -91,9 +91,9 @@ def _import(args: argparse.Namespace, console: Console) -> int:
     with _progress(console, "checking and adding rows", folder.manifest.num_rows) as report:
         imported = replay_import.make_run(folder, settings, args.run_dir, truncate=args.truncate, progress=report)
     _say(console, f"{imported.rows:,} rows imported into {args.run_dir}")
-    block = settings.selfplay.num_games * settings.selfplay.unroll_length
     if imported.dropped:
         _say(console, f"the oldest {imported.dropped:,} rows were dropped: --replay.capacity has no room for them")
+    block = settings.selfplay.rows_per_unroll
     if imported.left_out:
         _say(console, f"the last {imported.left_out:,} rows were left out: replay takes blocks of {block:,}")
     if settings.selfplay.num_games != folder.manifest.columns:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import torch
 from jax import Array
@@ -65,13 +66,13 @@ class Trainer:
         play_key, sample_key = jax.random.split(jax.random.PRNGKey(config.run.seed))
         self._games = self._begin(play_key)
         self._limit = _limit(config)
-        self.replay = _replay(game, config, _capacity(config), self._limit, sample_key)
+        self.replay = _replay(game, config, self._limit, sample_key)
         self._publish()
 
     @property
     def rows_per_unroll(self) -> int:
         """Samples that one iteration adds."""
-        return self.config.selfplay.num_games * self.config.selfplay.unroll_length
+        return self.config.selfplay.rows_per_unroll
 
     @property
     def version(self) -> int:
@@ -115,8 +116,9 @@ class Trainer:
         """
         _require_same(saved.state.get("identity", {}), self._identity())
         capacity = saved.state["capacity"]
-        held = _replay(self.game, self.config, capacity, self._limit, jax.random.PRNGKey(0))
-        self._games, state = checkpoint.restore((self._games, held.layout()), saved.arrays)
+        layout = replay_layout(self.game, self.config, capacity)
+        games, state = checkpoint.matched((self._games, layout), saved.arrays)
+        self._games = jax.tree.map(partial(jnp.array, copy=True), games)
         state, dropped = (state, 0) if capacity == self.replay.capacity else self._resized(state, truncate)
         self.replay.restore(state, Totals(**saved.state["replay"]))
         self.learner.load_state(saved.tensors, saved.state["learner"])
@@ -156,15 +158,17 @@ class Trainer:
         if not self.overlap:
             jax.block_until_ready(games)
             clock.lap("selfplay")
-        learned, priorities = self._learn(drawn)
+        learned, errors = self._learn(drawn)
         clock.lap("learn")
         jax.block_until_ready(games)
         clock.lap("wait" if self.overlap else "selfplay")
         self._games = games
         if self.counters.iteration > 0:  # the first unroll emits the empty window of `selfplay.begin`
             self.replay.add(rows)
-        for one, given in zip(drawn, priorities, strict=True):
-            self.replay.update(one.draws, given)
+        if self.config.replay.sampler == "prioritised":
+            for one, error in zip(drawn, errors, strict=True):
+                # An update that had to be skipped has no errors to tell.
+                self.replay.update(one.draws, np.nan_to_num(error.cpu().numpy()))
         self.counters.iteration += 1
         self.counters.moves += self.rows_per_unroll
         self.counters.episodes += int(stats.episodes)
@@ -197,8 +201,8 @@ class Trainer:
         }
         return _Drawn(lent, batch.age, draws)
 
-    def _learn(self, drawn: list["_Drawn"]) -> tuple[Metrics, list[np.ndarray]]:
-        """Fits the network to each batch in turn; returns means over the iteration, and each row's priority."""
+    def _learn(self, drawn: list["_Drawn"]) -> tuple[Metrics, list[torch.Tensor]]:
+        """Fits the network to each batch in turn; returns means over the iteration, and each row's value error."""
         if not drawn:
             return {}, []
         totals: dict[str, torch.Tensor] = {}
@@ -216,9 +220,7 @@ class Trainer:
         self.counters.samples += len(drawn) * self.config.learner.batch_size
         means = {name: float(total) / len(drawn) for name, total in totals.items()}
         age = float(np.mean([np.asarray(one.age) for one in drawn]))
-        # An update that had to be skipped has no errors to tell.
-        priorities = [np.nan_to_num(error.cpu().numpy()) for error in errors]
-        return means | {"learning_rate": rate, "sample_age": age}, priorities
+        return means | {"learning_rate": rate, "sample_age": age}, errors
 
     def _publish(self) -> None:
         """Makes the learner's weights the actor's: through bytes, manifest and verification like any other reader."""
@@ -299,14 +301,14 @@ class _Clock:
 
 def _limit(config: TrainConfig) -> RateLimit:
     """Each move is drawn `samples_per_move` times on average; the trainer draws what is due, so it never waits."""
-    replay, rows = config.replay, config.selfplay.num_games * config.selfplay.unroll_length
-    due = replay.samples_per_move * rows + config.learner.batch_size
+    replay = config.replay
+    due = replay.samples_per_move * config.selfplay.rows_per_unroll + config.learner.batch_size
     return RateLimit(replay.samples_per_move, replay.min_rows, min_error=0.0, max_error=2 * due)
 
 
 def _capacity(config: TrainConfig) -> int:
     """Whole unrolls, at least as many rows as asked."""
-    block = config.selfplay.num_games * config.selfplay.unroll_length
+    block = config.selfplay.rows_per_unroll
     return -(-config.replay.capacity // block) * block
 
 
@@ -315,14 +317,12 @@ def _sampler(config: TrainConfig) -> Sampler[Any]:
     return Prioritised(config.replay.priority_exponent) if prioritised else Uniform()
 
 
-def _replay(
-    game: Game[Any], config: TrainConfig, capacity: int, limit: RateLimit, key: Array
-) -> Replay[Any, PolicyBatch]:
+def _replay(game: Game[Any], config: TrainConfig, limit: RateLimit, key: Array) -> Replay[Any, PolicyBatch]:
     """A ring of unrolls."""
     return Replay(
         replay_row(game),
-        capacity,
-        config.selfplay.num_games * config.selfplay.unroll_length,
+        _capacity(config),
+        config.selfplay.rows_per_unroll,
         _sampler(config),
         key,
         prepare=partial(policy_batch, game),
@@ -333,8 +333,8 @@ def _replay(
 
 def replay_layout(game: Game[Any], config: TrainConfig, capacity: int) -> ReplayState[Any]:
     """The shapes and dtypes of a snapshot of a trainer's replay of `capacity` rows, and nothing behind them."""
-    block = config.selfplay.num_games * config.selfplay.unroll_length
-    row, sampler, columns = replay_row(game), _sampler(config), config.selfplay.num_games
+    block, columns = config.selfplay.rows_per_unroll, config.selfplay.num_games
+    row, sampler = replay_row(game), _sampler(config)
     return jax.eval_shape(lambda: owner.start(row, capacity, block, sampler, jax.random.PRNGKey(0), columns=columns))
 
 

@@ -46,6 +46,7 @@ class Run:
         described = directory.describe()
         self.directory, self.view = directory, view
         self.config = config.from_json(described["config"])
+        self._mirror = Mirror(self.config.run.mirror) if self.config.run.mirror else None
         self.game: Game[Any] = make_game(self.config.game)
         self.trainer = Trainer(self.game, self.config, described["created_at"])
         saved = checkpoint.load_newest(directory.checkpoints)
@@ -65,7 +66,6 @@ class Run:
         self._evaluation: dict[str, Any] | None = None
         self._saved_at = self._evaluated_at = self.trainer.counters.seconds
         self._saver = Saver(view.say)
-        self._mirror = Mirror(self.config.run.mirror) if self.config.run.mirror else None
         self._pause = 0.0  # seconds for which the last snapshot stopped the games
 
     def train(self) -> bool:

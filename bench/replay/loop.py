@@ -30,9 +30,9 @@ class ReplayLoop:
         self._calls = _Calls(small, seed)
         del small
         gc.collect()
-        self._before = _fresh_peak_bytes()
+        self._before = fresh_peak_bytes()
         self._calls.fill(make(items), items)
-        self._after = _peak_bytes()
+        self._after = memory_bytes("VmHWM")
         self._first_calls = self._calls.first_calls(kind)
 
     def describe(self) -> dict[str, Any]:
@@ -99,17 +99,17 @@ def _seconds(call: Callable[..., Any], *arguments: Any) -> float:
     return seconds
 
 
-def _fresh_peak_bytes() -> int | None:
+def fresh_peak_bytes() -> int | None:
     """The peak of this process's memory, counted from now on where the system allows it."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    return _peak_bytes()
+    return memory_bytes("VmHWM")
 
 
-def _peak_bytes() -> int | None:
-    """VmHWM, or None where the system does not tell."""
+def memory_bytes(field: str) -> int | None:
+    """What this process holds now (VmRSS), or its peak (VmHWM); None where the system does not tell."""
     status = Path("/proc/self/status")
     if not status.exists():
         return None
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    line = next(line for line in status.read_text().splitlines() if line.startswith(field))
     return 1024 * int(line.split()[1])

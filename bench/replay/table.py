@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from ..rows import OURS
-from ..table import short
+from ..table import markdown, short
 from . import rows
 from .rows import ReplayRow
 
@@ -25,7 +25,7 @@ def summary_table(results: Sequence[ReplayRow]) -> str:
             told = f", {against.ratio:.1f}x {against.peer.package}" if against else ""
             cells.append(f"{ours[0]:.3f} ms{told}" if ours else "")
         lines.append([mode, device, *cells])
-    return _table(["call", "device", *(f"{short(size)} items" for size in sizes)], lines)
+    return markdown(["call", "device", *(f"{short(size)} items" for size in sizes)], lines)
 
 
 def time_table(results: Sequence[ReplayRow]) -> str:
@@ -56,7 +56,7 @@ def goals_table(results: Sequence[ReplayRow]) -> str:
     lines = [
         [goal.text, f"{goal.measured:.2g}", goal.where, "yes" if goal.met else "no"] for goal in rows.goals(results)
     ]
-    return _table(["goal", "measured", "where it is hardest", "met"], lines)
+    return markdown(["goal", "measured", "where it is hardest", "met"], lines)
 
 
 def versions_text(results: Iterable[ReplayRow]) -> str:
@@ -78,7 +78,7 @@ def _pivot(
         for size in sorted({row.items for row in results if (row.device, row.mode) == (device, mode)}):
             values = [cells.get((device, mode, size, implementation), "") for implementation in implementations]
             lines.append([named(mode) or mode, device, f"{size:,}", *values])
-    return _table(["call", "device", "items", *implementations], lines)
+    return markdown(["call", "device", "items", *implementations], lines)
 
 
 def _places(results: Iterable[ReplayRow]) -> list[tuple[str, str]]:
@@ -88,7 +88,3 @@ def _places(results: Iterable[ReplayRow]) -> list[tuple[str, str]]:
 
 def _place(row: ReplayRow) -> tuple[str, str, int]:
     return row.device, row.mode, row.items
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *lines])

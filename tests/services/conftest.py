@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -63,6 +65,36 @@ def cartridge(command: list[str], environment: dict[str, str]) -> Callable[..., 
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def started(command: list[str], environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    """Starts `cartridge train WORDS...` and does not wait; more variables may be given as `variables`."""
+
+    def start(*words: str | int | Path, variables: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*command, "train", *map(str, words)],
+            env={**environment, **(variables or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[[Path, subprocess.Popen[str], Callable[[list[dict[str, Any]]], bool]], None]:
+    """Waits until the metrics that a running process writes to a run's folder are as told."""
+
+    def wait(run: Path, process: subprocess.Popen[str], holds: Callable[[list[dict[str, Any]]], bool]) -> None:
+        deadline = time.monotonic() + 180
+        while not holds(store.read_json_lines(run / "metrics.jsonl")):
+            assert time.monotonic() < deadline, "it did not come to that within three minutes"
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+
+    return wait
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -36,7 +36,7 @@ def newest(folder: Path) -> Checkpoint:
 def test_round_trip_is_exact(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, made(3, moves=7))
     loaded = newest(tmp_path)
-    restored = checkpoint.restore(jax.eval_shape(lambda: TREE), loaded.arrays)
+    restored = checkpoint.matched(jax.eval_shape(lambda: TREE), loaded.arrays)
     for name, array in TREE.items():
         np.testing.assert_array_equal(restored[name], array)
         assert (restored[name].dtype, restored[name].shape) == (array.dtype, array.shape)
@@ -107,7 +107,7 @@ def test_other_shapes_are_refused_and_all_named(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, made(1))
     other = {"ring": jnp.zeros((2, 4), jnp.uint32), "flag": jnp.zeros(3), "extra": jnp.zeros(())}
     with pytest.raises(CheckpointError) as caught:
-        checkpoint.restore(other, newest(tmp_path).arrays)
+        checkpoint.matched(other, newest(tmp_path).arrays)
     message = str(caught.value)
     assert "['ring'] is uint32[2, 3], expected uint32[2, 4]" in message
     assert "['flag'] is bool[3], expected float32[3]" in message

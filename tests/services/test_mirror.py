@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
@@ -59,25 +58,16 @@ def run(command: list[str], aws: dict[str, str]) -> Callable[..., subprocess.Com
     return run
 
 
-@pytest.fixture
-def started(command: list[str], aws: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
-    def start(*words: str | int | Path) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen([*command, "train", *map(str, words)], env=aws, stdout=pipe, stderr=pipe, text=True)
-
-    return start
-
-
 def weights_of(folder: Path) -> str:
     return json.loads((folder / "weights" / "latest.json").read_text())["sha256"]
 
 
-def test_a_run_goes_on_elsewhere_exactly(run, started, tiny_flags, tmp_path: Path) -> None:
+def test_a_run_goes_on_elsewhere_exactly(run, aws, started, wait_for, tiny_flags, tmp_path: Path) -> None:
     """Stopped here, resumed there from the URL alone, and compared with a run that was never stopped."""
     whole, here, there = (tmp_path / name for name in ("whole", "here", "there"))
     url, flags = "s3://runs/some/where", [*tiny_flags, "--updates", "120"]
     assert run("tictactoe", *flags, "--run-dir", whole).returncode == 0
-    process = started("tictactoe", *flags, "--run-dir", here, "--run.mirror", url)
+    process = started("tictactoe", *flags, "--run-dir", here, "--run.mirror", url, variables=aws)
     wait_for(here, process, lambda records: len(records) >= 5)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)
@@ -125,30 +115,21 @@ def test_what_is_not_there_is_said() -> None:
         Mirror("s4://runs")
 
 
-def test_a_store_that_goes_away_stalls_saving_and_nothing_else(service, started, tiny_flags, tmp_path: Path) -> None:
+def test_a_store_that_goes_away_stalls_saving_and_nothing_else(
+    service, aws, started, wait_for, tiny_flags, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     flags = [*tiny_flags, "--updates", "1000000", "--run.checkpoint-minutes=0.001", "--run.mirror=s3://runs/away"]
-    process = started("tictactoe", *flags, "--run-dir", run)
+    process = started("tictactoe", *flags, "--run-dir", run, variables=aws)
     try:
         wait_for(run, process, lambda records: len(records) > 3)
         service.stop()
-        wait_for(run, process, lambda records: records[-1]["checkpoint_stalled"] == 1)
+        wait_for(run, process, lambda records: bool(records) and records[-1]["checkpoint_stalled"] == 1)
         service.start()
-        wait_for(run, process, lambda records: records[-1]["checkpoint_stalled"] == 0)
+        wait_for(run, process, lambda records: bool(records) and records[-1]["checkpoint_stalled"] == 0)
     finally:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "cannot save: s3://runs/away" in errors
     assert "saved again" in errors
-
-
-def wait_for(run: Path, process: subprocess.Popen[str], holds: Callable[[list[dict]], bool]) -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        lines = (run / "metrics.jsonl").read_text().split("\n")[:-1] if (run / "metrics.jsonl").exists() else []
-        if lines and holds([json.loads(line) for line in lines[-10:]]):
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
-    raise AssertionError("it did not come to that within three minutes")

@@ -5,12 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from cartridge.games.tictactoe import TicTacToe
 from cartridge.services.episodes import replay
+
+ENDLESS = ("--updates", 100_000)  # more than any test waits for
 
 
 def hash_of(run: Path) -> str:
@@ -47,10 +48,10 @@ def test_trains_reports_and_reproduces(cartridge, tiny_flags, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_resume(command, environment, tiny_flags, tmp_path, number) -> None:
+def test_a_signal_saves_and_says_how_to_resume(started, wait_for, tiny_flags, tmp_path, number) -> None:
     run = tmp_path / "run"
-    process = start(command, environment, tiny_flags, run)
-    wait_for_iterations(run, 4, process)
+    process = started("tictactoe", *tiny_flags, *ENDLESS, "--run-dir", run)
+    wait_for(run, process, lambda records: len(records) >= 4)
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
@@ -59,11 +60,12 @@ def test_a_signal_saves_and_says_how_to_resume(command, environment, tiny_flags,
 
 
 def test_kill_at_any_moment_resumes_from_the_last_checkpoint(
-    command, environment, cartridge, tiny_flags, tmp_path
+    started, wait_for, cartridge, tiny_flags, tmp_path
 ) -> None:
     run = tmp_path / "run"
-    process = start(command, environment, [*tiny_flags, "--run.checkpoint-minutes=0.001"], run)
-    wait_for_iterations(run, 6, process)
+    flags = [*tiny_flags, "--run.checkpoint-minutes=0.001", *ENDLESS]
+    process = started("tictactoe", *flags, "--run-dir", run)
+    wait_for(run, process, lambda records: len(records) >= 6)
     process.kill()
     process.communicate(timeout=60)
     resumed = cartridge("train", "--resume", run, "--updates", 40)
@@ -92,11 +94,11 @@ def test_a_run_goes_on_with_other_devices_and_another_capacity(
     assert last["replay_fill"] == 1.0
 
 
-def test_two_processes_cannot_train_one_run(command, environment, cartridge, tiny_flags, tmp_path) -> None:
+def test_two_processes_cannot_train_one_run(started, wait_for, cartridge, tiny_flags, tmp_path) -> None:
     run = tmp_path / "run"
-    process = start(command, environment, tiny_flags, run)
+    process = started("tictactoe", *tiny_flags, *ENDLESS, "--run-dir", run)
     try:
-        wait_for_iterations(run, 2, process)
+        wait_for(run, process, lambda records: len(records) >= 2)
         second = cartridge("train", "--resume", run)
         assert second.returncode == 2
         assert f"another process is training {run}" in second.stderr.replace("\n", "")
@@ -169,19 +171,3 @@ def test_an_unwritable_folder_is_refused(cartridge, tiny_flags, tmp_path) -> Non
 
 def iterations_of(run: Path) -> list[int]:
     return [json.loads(line)["iteration"] for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
-def start(command, environment, flags, run: Path) -> subprocess.Popen[str]:
-    """A run that will not end by itself within the test."""
-    words = [*command, "train", "tictactoe", *flags, "--updates", "100000", "--run-dir", str(run)]
-    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_iterations(run: Path, count: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if (run / "metrics.jsonl").exists() and len((run / "metrics.jsonl").read_text().splitlines()) >= count:
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    raise AssertionError(f"no {count} iterations within two minutes")
