@@ -5,27 +5,18 @@ It is no peer, since it can do nothing else; it says how far the compiled engine
 
 import ctypes
 import os
-import subprocess
-import tempfile
 import time
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import numpy as np
 
-from . import rows
+from . import c_library, rows
 from .random_words import first_words
 
 GAME = "connect4"
 _SOURCE = Path(__file__).with_name("connect4_loop.c")
-_FLAGS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-shared", "-fPIC", "-pthread")
 _BYTES_PER_GAME = 24  # two boards and the random word
-
-
-def compiler() -> str | None:
-    """The C compiler, if this machine has one."""
-    return which("cc")
 
 
 class CLoop:
@@ -33,7 +24,7 @@ class CLoop:
 
     def __init__(self, batch: int, seed: int) -> None:
         begun = time.perf_counter()
-        self._library = _build()
+        self._library = c_library.load(_SOURCE)
         self._compile_s = time.perf_counter() - begun
         self._batch = batch
         self._own, self._all = np.zeros(batch, np.uint64), np.zeros(batch, np.uint64)
@@ -44,14 +35,14 @@ class CLoop:
             "compile_s": self._compile_s,
             "bytes_per_game": _BYTES_PER_GAME,
             "device": rows.device_name("cpu", ""),
-            "versions": {"cc": _compiler_version()},
+            "versions": {"cc": c_library.compiler_version()},
         }
 
     def play(self, num_steps: int) -> dict[str, float]:
         totals = np.zeros(2, np.int64)
         threads = os.cpu_count() or 1
         begun = time.perf_counter()
-        own, discs, random, sums = map(_address, (self._own, self._all, self._random, totals))
+        own, discs, random, sums = map(c_library.address, (self._own, self._all, self._random, totals))
         sizes = ctypes.c_long(self._batch), ctypes.c_long(num_steps)
         failed = self._library.connect4_play(own, discs, random, *sizes, threads, sums)
         seconds = time.perf_counter() - begun
@@ -66,21 +57,3 @@ def build(implementation: str, game: str, mode: str, batch: int, seed: int = 0) 
     if (implementation, game, mode) != (rows.FLOOR, GAME, "random"):
         raise ValueError(f"there is no {implementation} for {game} in mode {mode}")
     return CLoop(batch, seed)
-
-
-def _build() -> ctypes.CDLL:
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "connect4_loop.so"
-        subprocess.run(
-            [compiler() or "cc", *_FLAGS, "-o", str(library), str(_SOURCE)], check=True, capture_output=True, text=True
-        )
-        return ctypes.CDLL(str(library))  # stays loaded when the file is gone
-
-
-def _address(array: np.ndarray) -> ctypes.c_void_p:
-    return array.ctypes.data_as(ctypes.c_void_p)
-
-
-def _compiler_version() -> str:
-    told = subprocess.run([compiler() or "cc", "-dumpfullversion"], capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
 from ..registry import make_game
-from . import c_loop, peers, rows
+from . import c_library, c_loop, peers, rows
 from .bandwidth import copy_bytes_per_second
 from .calls import OURS_TORCH
 from .compiled import SHARED_WORK
@@ -246,7 +246,7 @@ def _implementations(contest: _Contest, with_peers: bool) -> list[str]:
         with _saying_what_is_missing(contest):
             peers.envpool_python(game, contest.envpool_python)
             chosen.append(peers.ENVPOOL)
-    if (game, mode) == (c_loop.GAME, "random") and c_loop.compiler():
+    if (game, mode) == (c_loop.GAME, "random") and c_library.compiler():
         chosen.append(rows.FLOOR)
     if make_game(game).spec.stochastic and mode == "random":
         chosen.append(rows.WITHOUT_DRAWS)

@@ -22,6 +22,7 @@ _LINES = (
     ("#8a6d00", "4 2"),
     ("#56708a", "12 4"),
     ("#e69f00", "1 3"),
+    ("#7b4fa3", "14 2"),
 )
 _STYLE = (
     "<style>text{font:12px system-ui,sans-serif;fill:#333}.title{font-size:14px;font-weight:600}.grid{stroke:#dde2e8}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 OURS = "cartridge"
-FLOOR = "c-loop"  # no peer: see `bench.c_loop`
+FLOOR = "c-loop"  # no peer: see `bench.c_loop` and `bench.replay.c_buffers`
 WITHOUT_DRAWS = "cartridge-without-draws"  # no peer: see `bench.compiled.words_for_nothing`
 _YARDSTICKS = (FLOOR, WITHOUT_DRAWS)
 RATES = ("steps_per_s", "items_per_s", "rpc_per_s", "ms")

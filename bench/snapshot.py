@@ -55,13 +55,14 @@ def measure(num_rows: int) -> dict[str, Any]:
     for _ in range(replay.capacity // _BLOCK + 1):
         turn()
     jax.block_until_ready(replay._state)
-    resting = memory_bytes("VmRSS") or 0  # the ring, and what Python, JAX and the compiled programs take
+    resting = memory_bytes("VmRSS")  # the ring, and what Python, JAX and the compiled programs take
     bytes_held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(replay.layout()))
     fresh_peak_bytes()
     for _ in range(_TURNS):
         turn()
-    peak_of_turns = (memory_bytes("VmHWM") or 0) - resting
-    pauses, seconds, peaks, size = [], [], [], 0
+    peak_of_turns = _peak_beyond(resting)
+    peaks: list[int | None] = []
+    pauses, seconds, size = [], [], 0
     with tempfile.TemporaryDirectory() as folder:
         for step in range(_SNAPSHOTS):
             fresh_peak_bytes()
@@ -71,7 +72,7 @@ def measure(num_rows: int) -> dict[str, Any]:
             begun = time.perf_counter()
             checkpoint.save(Path(folder), checkpoint.Checkpoint(step, checkpoint.named(state), {}, {}))
             seconds.append(time.perf_counter() - begun)
-            peaks.append((memory_bytes("VmHWM") or 0) - resting)
+            peaks.append(_peak_beyond(resting))
             size = sum(file.stat().st_size for file in (Path(folder) / str(step)).iterdir())
             checkpoint.keep_newest(Path(folder), 1)
             del state
@@ -89,7 +90,7 @@ def measure(num_rows: int) -> dict[str, Any]:
         "bytes_per_row": round(bytes_held / replay.capacity, 1),
         "batch_bytes": sum(leaf.nbytes for leaf in jax.tree.leaves(replay.sample(_BATCH))),
         "peak_bytes_beyond_ring": peak_of_turns,
-        "peak_bytes_beyond_ring_in_snapshot": max(peaks),
+        "peak_bytes_beyond_ring_in_snapshot": max((peak for peak in peaks if peak is not None), default=None),
         "snapshot_bytes": size,
         "pause_ms": [round(1e3 * pause, 1) for pause in pauses],
         "pause_ms_median": round(1e3 * statistics.median(pauses), 1),
@@ -98,6 +99,12 @@ def measure(num_rows: int) -> dict[str, Any]:
         "device": str(jax.devices()[0].device_kind),
         "host": rows.host(),
     }
+
+
+def _peak_beyond(resting: int | None) -> int | None:
+    """Bytes of this process's peak beyond what it held at rest; None where the system does not tell."""
+    peak = memory_bytes("VmHWM")
+    return None if peak is None or resting is None else peak - resting
 
 
 def main() -> None:

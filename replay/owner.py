@@ -166,7 +166,8 @@ class Replay(Generic[Row, Batch]):
           PriorityError: one is negative, NaN or too large, or for a row that never was; nothing has changed.
         """
         with self._changed:
-            self._state, refused = self._update(self._state, draws, priorities)
+            memory, refused = self._update(self._state.memory, self._state.ring, draws, priorities)
+            self._state = dataclasses.replace(self._state, memory=memory)
             wrong = np.asarray(refused)
             if wrong.any():
                 raise PriorityError(_refusal(draws, priorities, np.flatnonzero(wrong)))
@@ -302,13 +303,11 @@ def _next_key(key: Array) -> Array:
     return jnp.stack([key[0] + (low == 0), low])
 
 
-def _update(
-    sampler: Sampler[Any], state: ReplayState[Row], draws: Draws, priorities: Array
-) -> tuple[ReplayState[Row], Array]:
-    """The state with the priorities, and bool[n], what cannot be taken; if that is any of them, all stays as it was."""
-    refused = _refused(state.ring, draws, priorities)
+def _update(sampler: Sampler[Any], memory: Any, ring: Ring[Any], draws: Draws, priorities: Array) -> tuple[Any, Array]:
+    """The memory with the priorities, and bool[n], what cannot be taken; if that is any, all stays as it was."""
+    refused = _refused(ring, draws, priorities)
     priorities = jnp.where(jnp.any(refused), jnp.nan, priorities)  # which no sampler takes
-    return dataclasses.replace(state, memory=sampler.update(state.memory, state.ring, draws, priorities)), refused
+    return sampler.update(memory, ring, draws, priorities), refused
 
 
 def _take(ring: Ring[Row], num_rows: int) -> tuple[Ring[Row], Row]:

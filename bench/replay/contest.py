@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import rows
+from .. import c_library, rows
 from ..worker import Worker, WorkerError, running
 from . import work
 from .rows import ReplayRow
@@ -33,12 +33,14 @@ _VARIANTS = {  # of each implementation, by kind
         work.SEQUENCES: ("torchrl", "torchrl+one-thread"),
     },
     "cpprb": {work.UNIFORM: ("cpprb",), work.PRIORITISED: ("cpprb",)},
+    rows.FLOOR: dict.fromkeys(work.OPERATIONS, (rows.FLOOR,)),
 }
 _MODULES = {
     rows.OURS: "replay.ours",
     "flashbax": "replay.flashbax_buffers",
     "torchrl": "replay.torchrl_buffers",
     "cpprb": "replay.cpprb_buffers",
+    rows.FLOOR: "replay.c_buffers",
 }
 _CANNOT = {("cpprb", work.SEQUENCES): "cpprb draws single items only: of steps that follow it keeps sums of rewards"}
 TORCHRL_PYTHON = Path(__file__).resolve().parents[2] / ".venv-torchrl" / "bin" / "python"
@@ -188,6 +190,8 @@ def _mode(kind: str, operation: str) -> str:
 
 
 def _missing(package: str) -> str | None:
-    """Why a peer cannot be measured at all, if it cannot."""
+    """Why a peer or the floor cannot be measured at all, if it cannot."""
+    if package == rows.FLOOR:
+        return None if c_library.compiler() else "the loop in C needs a C compiler, `cc`"
     here = TORCHRL_PYTHON.exists() if package == "torchrl" else package == rows.OURS or find_spec(package)
     return None if here else f"{package} is not installed: run `make peers`"

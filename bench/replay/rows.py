@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..rows import OURS, rows_from_json
+from ..rows import FLOOR, OURS, rows_from_json
 
 MODES = ("add", "sample", "prioritised add", "prioritised sample", "prioritised update", "sequences")
 _PRIORITISED = MODES[2:5]
@@ -15,13 +15,14 @@ _GROWTH_FROM, _GROWTH_TO = 1e6, 1e7  # items, of which a row has somewhat more: 
 class ReplayRow:
     """One call of one implementation on a full buffer.
 
-    `implementation` is `cartridge` or the peer's package with the variant after a plus sign. `batch` items are added,
-    drawn or updated in one call of `mode`; in mode `sequences` it counts sequences, of 8 items each. `ms` is the median
-    of `repeats` stretches after a warm-up, of each of which the median call counts, and `spread` is their
-    (max - min) / median. `compile_s` are the seconds of the first call. `peak_bytes` is the most memory that the
-    implementation's process held until its buffer was full, `bytes_per_item` how much of that came while it was made
-    and filled; both are None where items do not lie in the host's memory. With `in_turns`, all implementations of this
-    size were measured in turns, else one after another, because their buffers did not fit in memory together.
+    `implementation` is `cartridge`, the peer's package with the variant after a plus sign, or `c-loop`, the floor.
+    `batch` items are added, drawn or updated in one call of `mode`; in mode `sequences` it counts sequences, of 8 items
+    each. `ms` is the median of `repeats` stretches after a warm-up, of each of which the median call counts, and
+    `spread` is their (max - min) / median. `compile_s` are the seconds of the first call. `peak_bytes` is the most
+    memory that the implementation's process held until its buffer was full, `bytes_per_item` how much of that came
+    while it was made and filled; both are None where items do not lie in the host's memory. With `in_turns`, all
+    implementations of this size were measured in turns, else one after another, because their buffers did not fit in
+    memory together.
     """
 
     bench: str
@@ -84,7 +85,7 @@ def compare(rows: Iterable[ReplayRow]) -> list[Comparison]:
     pairs = [
         Comparison(ours, peer)
         for (device, mode, items, package), peer in fastest.items()
-        if package != OURS and (ours := fastest.get((device, mode, items, OURS)))
+        if package not in (OURS, FLOOR) and (ours := fastest.get((device, mode, items, OURS)))
     ]
     return sorted(pairs, key=lambda pair: (pair.ours.device, MODES.index(pair.ours.mode), pair.ours.items))
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import jax
 import numpy as np
 import pytest
-from cartridge.bench import c_loop, compiled, peers, rows
+from cartridge.bench import c_library, c_loop, compiled, peers, rows
 from cartridge.bench.calls import OURS_TORCH
 from cartridge.bench.calls import build as build_calls
 from cartridge.bench.engine import Progress, run_engine
@@ -139,7 +139,7 @@ def test_a_run_refuses_what_it_cannot_do() -> None:
 
 def test_the_c_loop_plays_the_very_same_games() -> None:
     """The same rules, draw and sums, written twice: every episode ends alike."""
-    if not c_loop.compiler():
+    if not c_library.compiler():
         pytest.skip("no C compiler here")
     ours = compiled.build(rows.OURS, "connect4", "random", 200)
     theirs = c_loop.build(rows.FLOOR, "connect4", "random", 200)

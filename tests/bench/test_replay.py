@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from cartridge.bench import rows
+from cartridge.bench import c_library, rows
 from cartridge.bench.replay import check, contest, work
 from cartridge.bench.replay.contest import Progress, run_replay
 from cartridge.bench.replay.rows import MODES, ReplayRow
@@ -95,11 +95,14 @@ def test_a_buffer_that_does_other_work_is_found_out(kind: str, lie: str, found: 
         ("flashbax", "flashbax_buffers", "flashbax"),
         ("flashbax", "flashbax_buffers", "flashbax+flat"),
         ("cpprb", "cpprb_buffers", "cpprb"),
+        ("", "c_buffers", rows.FLOOR),
     ],
 )
 def test_what_is_timed_does_the_work(package: str, module: str, variant: str, kind: str) -> None:
     if package:
         pytest.importorskip(package, reason=f"{package} is a peer, which `make peers` installs")
+    if variant == rows.FLOOR and not c_library.compiler():
+        pytest.skip("no C compiler")
     if (package, kind) == ("cpprb", work.SEQUENCES):
         pytest.skip("cpprb draws no sequences")
     with jax.numpy_rank_promotion("raise" if not package else "allow"):  # flashbax cannot do without
@@ -128,6 +131,7 @@ def test_torchrl_does_the_work_in_its_own_interpreter(torchrl: Worker, variant: 
 def test_a_run_yields_a_row_for_each_call_and_says_who_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contest, "find_spec", lambda name: None)
     monkeypatch.setattr(contest, "TORCHRL_PYTHON", Path("/nowhere/python"))
+    monkeypatch.setattr(c_library, "compiler", lambda: None)
     heard: list[Progress] = []
     results = list(run_replay([9000], with_peers=True, repeats=5, seconds=0.002, report=heard.append))
     assert [row.mode for row in results] == list(MODES)
@@ -138,6 +142,7 @@ def test_a_run_yields_a_row_for_each_call_and_says_who_is_missing(monkeypatch: p
     assert rows.rows_from_json(rows.rows_to_json(results), ReplayRow) == results
     skipped = [progress.text for progress in heard if progress.skipped]
     assert sum("run `make peers`" in text for text in skipped) == 8
+    assert sum("needs a C compiler" in text for text in skipped) == 3
     assert sum("single items only" in text for text in skipped) == 1
     assert [progress.done for progress in heard] == sorted(progress.done for progress in heard)
 
