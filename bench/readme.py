@@ -125,6 +125,7 @@ def replay_section(results: Sequence[ReplayRow]) -> list[str]:
         "and is over when its result is there; the buffer is full. A figure is the median over at least five stretches "
         f"of calls after a warm-up, all implementations in turns{apart if alone else ''}. Every one has shown before, "
         "on a small scale, that it draws what was written and follows the priorities it is given.\n",
+        *_replay_floor(results),
         replay_tables.goals_table(results),
         "\nMilliseconds a call, (max - min) / median of the stretches, and how many times our time that is:\n",
         replay_tables.time_table(results),
@@ -137,6 +138,17 @@ def replay_section(results: Sequence[ReplayRow]) -> list[str]:
             f'<img src="images/{_replay_picture(mode)}" width="480" alt="{mode}: milliseconds over the items">'
             for mode in _replay_modes(results)
         ),
+    ]
+
+
+def _replay_floor(results: Sequence[ReplayRow]) -> list[str]:
+    """What stands beside the peers and is none."""
+    floor = next((row for row in results if row.implementation == rows.FLOOR), None)
+    if not floor:
+        return []
+    return [
+        "`c-loop` is no peer but a floor: the same rows and sums on one thread in C (`bench/replay/c_buffer.c`, built "
+        f"for the processor at hand by gcc {floor.versions['cc']}), with neither locks nor checks.\n"
     ]
 
 
