@@ -40,7 +40,8 @@ class Run:
 
         Raises:
           RunError: another process is training this run.
-          CheckpointError: the checkpoint does not fit the run; see `Trainer.restore`.
+          CheckpointError: the checkpoint does not fit the run, see `Trainer.restore`; or there are some and none is
+            whole.
         """
         directory.lock()
         described = directory.describe()
@@ -50,6 +51,11 @@ class Run:
         self.game: Game[Any] = make_game(self.config.game)
         self.trainer = Trainer(self.game, self.config, described["created_at"])
         saved = checkpoint.load_newest(directory.checkpoints)
+        if saved is None and checkpoint.steps(directory.checkpoints):
+            raise checkpoint.CheckpointError(
+                f"no checkpoint in {directory.checkpoints} is whole; to begin again would undo the logs and weights of "
+                "the run, which are as they were: train in a new folder, or remove the checkpoints"
+            )
         if saved is not None:
             dropped = self.trainer.restore(saved, truncate=truncate)
             if dropped:

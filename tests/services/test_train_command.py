@@ -74,6 +74,19 @@ def test_kill_at_any_moment_resumes_from_the_last_checkpoint(
     assert iterations == list(range(1, len(iterations) + 1))
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_again(cartridge, tiny_flags, tmp_path) -> None:
+    run = tmp_path / "run"
+    first = cartridge("train", "tictactoe", *tiny_flags, "--updates", 8, "--run.checkpoints-kept=1", "--run-dir", run)
+    assert first.returncode == 0, first.stderr
+    logs = (run / "metrics.jsonl").read_text()
+    (damaged,) = (run / "checkpoints").glob("*/jax.safetensors")
+    damaged.write_bytes(b"damaged")
+    refused = cartridge("train", "--resume", run, "--updates", 16)
+    assert refused.returncode == 2
+    assert "is whole; to begin again would undo" in refused.stderr
+    assert (run / "metrics.jsonl").read_text() == logs
+
+
 def test_a_run_goes_on_with_other_devices_and_another_capacity(
     command, environment, cartridge, tiny_flags, tmp_path
 ) -> None:
