@@ -14,7 +14,7 @@ TORCH := $(if $(HAS_GPU),torch===2.13.0,torch==2.13.0)
 WORKERS := $(if $(HAS_GPU),-n 0,-n auto --maxprocesses 8 --dist worksteal)
 RUN_DIR ?= runs/$(GAME)-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: train test test-long lint types check bench peers clean help
+.PHONY: train test test-long lint types check bench stubs peers clean help
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,11 @@ check: lint types test ## what CI runs
 bench: peers ## measure the engine, replay and their peers; rows go to bench/results/
 	$(BIN)/cartridge bench engine --peers --json bench/results/engine-$(shell date +%Y%m%d).json
 	$(BIN)/cartridge bench replay --peers --json bench/results/replay-$(shell date +%Y%m%d).json
+
+stubs: $(VENV)/.ready ## write the stubs of proto/ anew
+	$(BIN)/python -m grpc_tools.protoc -Icartridge/proto=proto \
+		--python_out=$(VENV) --pyi_out=$(VENV) --grpc_python_out=$(VENV) $(shell find proto -name '*.proto')
+	cp -r $(VENV)/cartridge/proto/. proto && rm -r $(VENV)/cartridge
 
 peers: $(VENV)/.peers ## install what we measure ourselves against
 

@@ -1,0 +1,1 @@
+"""The wire contracts (.proto) and the stubs generated from them; `make stubs` writes these anew."""

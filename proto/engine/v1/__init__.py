@@ -1,0 +1,1 @@
+"""Stubs of engine.v1."""
