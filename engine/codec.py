@@ -6,9 +6,13 @@ All of it is NumPy on the host, so a client needs nothing else. Layouts (little-
   obs:f32xN:v1            B x N numbers
   obs:u8xN:v1             B x N bytes, for observations made of whole numbers from 0 to 255
   obs:bitsN:v1            B x ceil(N / 8) bytes, for observations of 0 and 1; element i is bit i % 8 of byte i // 8
+  mask:bitsA:v1           B x ceil(A / 8) bytes in the same order, whether action i is legal
+  player:u8:v1            B bytes, whose turn it is
 """
 
 import difflib
+import math
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 State = TypeVar("State")
 
 _WORD = np.dtype("<u4")
+_NAME = re.compile("[a-z]+:(packed|discrete|f32|u8|bits)[a-z0-9_]*:v1")
 _LAYOUTS = {"packed": _WORD, "discrete": np.dtype("<i4"), "f32": np.dtype("<f4"), "u8": np.dtype("u1"), "bits": None}
 
 
@@ -30,7 +35,11 @@ class CodecError(ValueError):
 
 
 def encode(spec: GameSpec, encoding: str, array: Any) -> bytes:
-    """The bytes of a batch: u32[B, W] for states, i32[B] for actions, [B, *observation_shape] for observations.
+    """The bytes of a batch.
+
+    Args:
+      array: u32[B, W] for states, i32[B] for actions, [B, *observation_shape] for observations, bool[B, A] for masks,
+        whole numbers [B] for players.
 
     Raises:
       CodecError: an encoding the spec does not declare, a wrong shape, or a value the layout cannot hold.
@@ -56,11 +65,35 @@ def decode(spec: GameSpec, encoding: str, data: bytes | bytearray | memoryview, 
       CodecError: an encoding the spec does not declare, or another number of bytes than `num_envs` games take.
     """
     layout, row = _layout(spec, encoding)
-    size = int(np.prod(row))
-    expected = num_envs * ((size + 7) // 8 if layout is None else size * layout.itemsize)
+    expected = num_envs * _row_bytes(layout, row)
     if len(data) != expected:
         raise CodecError(f"{encoding} of {num_envs} games of {spec.env_id} takes {expected} bytes, got {len(data)}")
+    return _rows(layout, data, num_envs, row)
+
+
+def row_bytes(spec: GameSpec, encoding: str) -> int:
+    """How many bytes one game takes; `CodecError` where the spec does not declare the encoding."""
+    return _row_bytes(*_layout(spec, encoding))
+
+
+def decode_rows(encoding: str, data: bytes | bytearray | memoryview, row: tuple[int, ...]) -> np.ndarray:
+    """[B, *row] behind bytes of a layout, for those who have no spec: clients, which are told names and shapes.
+
+    Without a copy where the layout allows, and then read-only.
+
+    Raises:
+      CodecError: a layout that is not one of those above, or bytes that are no whole number of rows.
+    """
+    layout = _element(encoding)
+    one = _row_bytes(layout, row)
+    if len(data) % one:
+        raise CodecError(f"{encoding} takes {one} bytes a game, got {len(data)}, which is no whole number of games")
+    return _rows(layout, data, len(data) // one, row)
+
+
+def _rows(layout: np.dtype | None, data: Any, num_envs: int, row: tuple[int, ...]) -> np.ndarray:
     if layout is None:
+        size = math.prod(row)
         packed = np.frombuffer(data, np.uint8).reshape(num_envs, -1)
         return np.unpackbits(packed, axis=1, count=size, bitorder="little").reshape(num_envs, *row)
     return np.frombuffer(data, layout).reshape(num_envs, *row)
@@ -128,17 +161,32 @@ def split_words(game: "Game[State]", words: np.ndarray) -> "EngineState[State]":
 
 def _layout(spec: GameSpec, encoding: str) -> tuple[np.dtype | None, tuple[int, ...]]:
     """(element, shape of one game) of a declared encoding; the element is None for single bits."""
-    if encoding not in spec.encodings:
-        near = difflib.get_close_matches(encoding, spec.encodings, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(spec.encodings)}"
+    known = tuple(dict.fromkeys((*spec.encodings, *spec.outputs)))
+    if encoding not in known:
+        near = difflib.get_close_matches(encoding, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
         raise CodecError(f"{spec.env_id} has no encoding {encoding!r}: {hint}")
-    kind, layout, _ = encoding.split(":")
-    if kind == "state":
-        return _WORD, (spec.state_bytes // _WORD.itemsize,)
-    if kind == "action":
-        return _LAYOUTS["discrete"], ()
-    name = next(name for name in ("f32", "u8", "bits") if layout.startswith(name))
-    return _LAYOUTS[name], spec.observation_shape
+    shapes = {
+        "state": (spec.state_bytes // _WORD.itemsize,),
+        "action": (),
+        "obs": spec.observation_shape,
+        "mask": (spec.num_actions,),
+        "player": (),
+    }
+    return _element(encoding), shapes[encoding.partition(":")[0]]
+
+
+def _element(encoding: str) -> np.dtype | None:
+    """What the layout of that name is made of; None for single bits."""
+    layout = _NAME.fullmatch(encoding)
+    if layout is None or layout[1] not in _LAYOUTS:
+        raise CodecError(f"{encoding!r} is no layout; they are named as obs:bits84:v1 is")
+    return _LAYOUTS[layout[1]]
+
+
+def _row_bytes(layout: np.dtype | None, row: tuple[int, ...]) -> int:
+    size = math.prod(row)
+    return -(-size // 8) if layout is None else size * layout.itemsize
 
 
 def _exact(array: np.ndarray, layout: np.dtype, largest: int, encoding: str) -> np.ndarray:

@@ -21,6 +21,7 @@ _LOWEST = {
     "state_bytes": 4,
     "num_chance_outcomes": 0,
     "preferred_batch": 1,
+    "observation_limit": 0,
 }
 
 
@@ -34,7 +35,8 @@ class GameSpec:
 
     Shapes: `observation_shape` is what one player sees of one game; P = `num_players`, A = `num_actions`.
     `state_bytes` counts the packed words of the engine's whole state, the meta word included.
-    `max_steps` is the length at which an episode is truncated, 0 for never.
+    `max_steps` is the length at which an episode is truncated, 0 for never. `observation_limit` is the largest number
+    in an observation of whole numbers from 0 up, and 0 where it holds others: it says in how few bytes one can travel.
 
     Raises:
       SpecError: a field that no game can have.
@@ -49,6 +51,7 @@ class GameSpec:
     state_bytes: int
     options: tuple[tuple[str, str], ...] = ()
     observation_dtype: str = "float32"
+    observation_limit: int = 1
     num_chance_outcomes: int = 0
     preferred_batch: int = 4096
     stochastic: bool = False
@@ -83,18 +86,24 @@ class GameSpec:
     @property
     def encodings(self) -> tuple[str, ...]:
         """Names of the byte layouts `engine.codec` speaks for this game."""
-        size = self.observation_size
-        return (
-            "state:packed_u32:v1",
-            "action:discrete_i32:v1",
-            f"obs:f32x{size}:v1",
-            f"obs:u8x{size}:v1",
-            f"obs:bits{size}:v1",
-        )
+        return ("state:packed_u32:v1", "action:discrete_i32:v1", *self._observation_encodings)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the byte layouts in which a service shows a batch of games; `engine.codec` reads them."""
+        seen = (f"mask:bits{self.num_actions}:v1", "player:u8:v1", "state:packed_u32:v1")
+        return (*self._observation_encodings, *seen)
+
+    @property
+    def _observation_encodings(self) -> tuple[str, ...]:
+        size, limit = self.observation_size, self.observation_limit
+        fitting = {f"obs:f32x{size}:v1": True, f"obs:u8x{size}:v1": 0 < limit < 256, f"obs:bits{size}:v1": limit == 1}
+        return tuple(name for name, fits in fitting.items() if fits)
 
     def fingerprint(self) -> str:
         """The sha256 of the spec's JSON, in hex: equal exactly where states and weights are interchangeable."""
         fields = dataclasses.asdict(self) | {"encodings": self.encodings}
+        del fields["observation_limit"]  # the encodings say it
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     @property

@@ -93,6 +93,7 @@ class Backgammon:
         num_players=2,
         num_actions=PASS + 1,
         observation_shape=(_FEATURES,),
+        observation_limit=0,
         max_steps=0,
         state_bytes=36,
         num_chance_outcomes=_ROLLS,

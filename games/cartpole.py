@@ -58,6 +58,7 @@ class CartPole:
         num_players=1,
         num_actions=2,
         observation_shape=(4,),
+        observation_limit=0,
         max_steps=500,
         state_bytes=28,
         preferred_batch=65536,

@@ -75,6 +75,7 @@ class Chess:
         num_players=2,
         num_actions=moves.NUM_PLANES * SQUARES,
         observation_shape=(SIDE, SIDE, 20),
+        observation_limit=0,
         max_steps=0,
         state_bytes=440,
         preferred_batch=4096,

@@ -76,6 +76,36 @@ def test_bits_are_numbered_from_the_low_end() -> None:
     assert codec.encode(TicTacToe.spec, "obs:bits18:v1", observation) == bytes([0b1, 0b10, 0b10])
 
 
+def test_masks_and_players_come_back(game: Any, played: Any) -> None:
+    mask, player = np.asarray(played[1].legal_actions), np.asarray(played[1].player)
+    name = f"mask:bits{game.spec.num_actions}:v1"
+    data = codec.encode(game.spec, name, mask)
+    assert len(data) == NUM_ENVS * codec.row_bytes(game.spec, name) == NUM_ENVS * -(-game.spec.num_actions // 8)
+    np.testing.assert_array_equal(codec.decode(game.spec, name, data, NUM_ENVS), mask)
+    np.testing.assert_array_equal(codec.decode_rows(name, data, (game.spec.num_actions,)), mask)
+    assert codec.encode(game.spec, "player:u8:v1", player) == bytes(player.tolist())
+
+
+def test_a_game_declares_only_layouts_that_hold_its_observations() -> None:
+    reals = dataclasses.replace(TicTacToe.spec, observation_limit=0)
+    small = dataclasses.replace(TicTacToe.spec, observation_limit=5)
+    assert reals.outputs == ("obs:f32x18:v1", "mask:bits9:v1", "player:u8:v1", "state:packed_u32:v1")
+    assert small.encodings[2:] == ("obs:f32x18:v1", "obs:u8x18:v1")
+    with pytest.raises(codec.CodecError, match="no encoding 'obs:bits18:v1'"):
+        codec.row_bytes(small, "obs:bits18:v1")
+
+
+def test_rows_are_read_by_the_name_of_their_layout_alone() -> None:
+    np.testing.assert_array_equal(codec.decode_rows("obs:u8x2:v1", b"1234", (2,)), [[49, 50], [51, 52]])
+    for name, data, message in [
+        ("obs:u8x2:v1", b"123", "takes 2 bytes a game, got 3"),
+        ("obs:u16x2:v1", b"", "'obs:u16x2:v1' is no layout"),
+        ("obs", b"", "'obs' is no layout"),
+    ]:
+        with pytest.raises(codec.CodecError, match=message):
+            codec.decode_rows(name, data, (2,))
+
+
 def test_actions_come_back() -> None:
     spec = TicTacToe.spec
     assert codec.encode(spec, "action:discrete_i32:v1", np.array([-1, 258])) == b"\xff\xff\xff\xff\x02\x01\x00\x00"

@@ -143,6 +143,11 @@ class Forbidding(TicTacToe):
         return {"marks: more than two": bits.popcount(state.marks) < 3}
 
 
+class Brighter(TicTacToe):
+    def observe(self, state: Any, player: Any) -> Any:
+        return 2 * super().observe(state, player)
+
+
 class Scrawl(TicTacToe):
     def draw(self, state: Any) -> str:
         return "<svg><rect></svg>"
@@ -189,6 +194,7 @@ CASES = [
     (Misnamed, "the spec", "invariants has 'board: too many marks', expected a name like 'FIELD: what is wrong'"),
     (Trusting, "the spec", "invariants 'marks: fine' is .*, expected a bool of shape"),
     (Forbidding, "encodings", r"a state of its own cannot be \(marks: more than two\); in \d+ of 16 states"),
+    (Brighter, "encodings", "spec.observation_limit is 1, but obs:bits18:v1 holds numbers up to 1, got 0.0 to 2.0"),
     (Eager, "compilation", "differs with and without jit"),
     (Neighbourly, "batching", "differs in a batch and alone"),
 ]
