@@ -60,13 +60,13 @@ def step(
     if autoreset == "disabled":
         return moved.state, _time_step(game, moved.state, moved)
     if autoreset == "next_step":
-        after = _next_episode_where(game, states.over, moved.state, moved.state.key)
+        after = next_episode_where(game, states.over, moved.state, moved.state.key)
         return after, _time_step(game, after, moved)
     if autoreset != "same_step":
         raise ValueError(f"autoreset is {autoreset!r}, expected one of {', '.join(AUTORESET_MODES)}")
     ended = moved.terminated | moved.truncated
     over = moved.state.over  # also where a state handed in was over, and moved nowhere
-    after = _next_episode_where(game, over, moved.state, moved.state.key)
+    after = next_episode_where(game, over, moved.state, moved.state.key)
     last = jax.vmap(lambda state: observe(game, state))(moved.state)
     final = jnp.where(_column(ended, last), last, jnp.zeros_like(last))
     return after, dataclasses.replace(_time_step(game, after, moved), final_observation=final)
@@ -74,10 +74,22 @@ def step(
 
 def restart_where(game: Game[State], chosen: Array, states: EngineState[State]) -> EngineState[State]:
     """The same batch with fresh games where `chosen` (bool[B]), each another episode than the one it replaces."""
+    return next_episode_where(game, chosen, states, restart_keys(states))
+
+
+def restart_keys(states: EngineState[State]) -> Key | None:
+    """(u32[B], u32[B]), what the episode after this one starts from, be it over or cut short; None without chance."""
     if states.key is None:
-        return _next_episode_where(game, chosen, states, None)
+        return None
     cut_short = jax.vmap(lambda key: draw(key, _CUT_SHORT))(states.key)
-    return _next_episode_where(game, chosen, states, select(states.over, states.key, cut_short))
+    return select(states.over, states.key, cut_short)
+
+
+def next_episode_where(
+    game: Game[State], chosen: Array, states: EngineState[State], key: Key | None
+) -> EngineState[State]:
+    """Fresh games where `chosen` (bool[B]), from `key` (u32[B] twice), which the end of a game leaves in its state."""
+    return select(chosen, _started(game, chosen.shape[0], key), states)
 
 
 def first_time_step(game: Game[State], states: EngineState[State]) -> TimeStep:
@@ -96,13 +108,6 @@ def reward_of(player: Array, reward: Array) -> Array:
 def select(chosen: Array, new: Tree, old: Tree) -> Tree:
     """Row by row: `new` where `chosen` (bool[B]), else `old`; both are pytrees of [B, ...] arrays."""
     return jax.tree.map(lambda a, b: jnp.where(_column(chosen, b), a, b), new, old)
-
-
-def _next_episode_where(
-    game: Game[State], chosen: Array, states: EngineState[State], key: Key | None
-) -> EngineState[State]:
-    """Starts from `key` (two u32[B], which the end of a game leaves in its state) where `chosen`."""
-    return select(chosen, _started(game, chosen.shape[0], key), states)
 
 
 def _started(game: Game[State], num_envs: int, key: Key | None) -> EngineState[State]:
