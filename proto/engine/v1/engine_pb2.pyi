@@ -55,7 +55,7 @@ class BoxSpec(_message.Message):
     def __init__(self, low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Capabilities(_message.Message):
-    __slots__ = ("id", "enc", "max_horizon", "discrete_n", "multi", "continuous", "preferred_batch", "num_players", "observation_shape", "state_bytes", "stochastic", "hidden_information", "outputs", "max_batch", "max_lease")
+    __slots__ = ("id", "enc", "max_horizon", "discrete_n", "multi", "continuous", "preferred_batch", "num_players", "observation_shape", "state_bytes", "stochastic", "hidden_information", "outputs", "max_batch", "max_lease", "spec_fingerprint")
     ID_FIELD_NUMBER: _ClassVar[int]
     ENC_FIELD_NUMBER: _ClassVar[int]
     MAX_HORIZON_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +71,7 @@ class Capabilities(_message.Message):
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_FIELD_NUMBER: _ClassVar[int]
     MAX_LEASE_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     id: EngineId
     enc: Encoding
     max_horizon: int
@@ -86,7 +87,8 @@ class Capabilities(_message.Message):
     outputs: _containers.RepeatedScalarFieldContainer[str]
     max_batch: int
     max_lease: int
-    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., enc: _Optional[_Union[Encoding, _Mapping]] = ..., max_horizon: _Optional[int] = ..., discrete_n: _Optional[int] = ..., multi: _Optional[_Union[MultiDiscrete, _Mapping]] = ..., continuous: _Optional[_Union[BoxSpec, _Mapping]] = ..., preferred_batch: _Optional[int] = ..., num_players: _Optional[int] = ..., observation_shape: _Optional[_Iterable[int]] = ..., state_bytes: _Optional[int] = ..., stochastic: _Optional[bool] = ..., hidden_information: _Optional[bool] = ..., outputs: _Optional[_Iterable[str]] = ..., max_batch: _Optional[int] = ..., max_lease: _Optional[int] = ...) -> None: ...
+    spec_fingerprint: str
+    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., enc: _Optional[_Union[Encoding, _Mapping]] = ..., max_horizon: _Optional[int] = ..., discrete_n: _Optional[int] = ..., multi: _Optional[_Union[MultiDiscrete, _Mapping]] = ..., continuous: _Optional[_Union[BoxSpec, _Mapping]] = ..., preferred_batch: _Optional[int] = ..., num_players: _Optional[int] = ..., observation_shape: _Optional[_Iterable[int]] = ..., state_bytes: _Optional[int] = ..., stochastic: _Optional[bool] = ..., hidden_information: _Optional[bool] = ..., outputs: _Optional[_Iterable[str]] = ..., max_batch: _Optional[int] = ..., max_lease: _Optional[int] = ..., spec_fingerprint: _Optional[str] = ...) -> None: ...
 
 class ListGamesRequest(_message.Message):
     __slots__ = ()
@@ -99,14 +101,16 @@ class ListGamesResponse(_message.Message):
     def __init__(self, games: _Optional[_Iterable[_Union[Capabilities, _Mapping]]] = ...) -> None: ...
 
 class ResetRequest(_message.Message):
-    __slots__ = ("id", "seed", "hint")
+    __slots__ = ("id", "seed", "hint", "trusted")
     ID_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     HINT_FIELD_NUMBER: _ClassVar[int]
+    TRUSTED_FIELD_NUMBER: _ClassVar[int]
     id: EngineId
     seed: int
     hint: bytes
-    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., seed: _Optional[int] = ..., hint: _Optional[bytes] = ...) -> None: ...
+    trusted: bool
+    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., seed: _Optional[int] = ..., hint: _Optional[bytes] = ..., trusted: _Optional[bool] = ...) -> None: ...
 
 class ResetResponse(_message.Message):
     __slots__ = ("state", "obs")
@@ -117,14 +121,16 @@ class ResetResponse(_message.Message):
     def __init__(self, state: _Optional[bytes] = ..., obs: _Optional[bytes] = ...) -> None: ...
 
 class StepRequest(_message.Message):
-    __slots__ = ("id", "state", "action")
+    __slots__ = ("id", "state", "action", "trusted")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
+    TRUSTED_FIELD_NUMBER: _ClassVar[int]
     id: EngineId
     state: bytes
     action: bytes
-    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., state: _Optional[bytes] = ..., action: _Optional[bytes] = ...) -> None: ...
+    trusted: bool
+    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., state: _Optional[bytes] = ..., action: _Optional[bytes] = ..., trusted: _Optional[bool] = ...) -> None: ...
 
 class StepResponse(_message.Message):
     __slots__ = ("state", "obs", "reward", "done", "info")
@@ -141,12 +147,14 @@ class StepResponse(_message.Message):
     def __init__(self, state: _Optional[bytes] = ..., obs: _Optional[bytes] = ..., reward: _Optional[float] = ..., done: _Optional[bool] = ..., info: _Optional[int] = ...) -> None: ...
 
 class ResetBatchRequest(_message.Message):
-    __slots__ = ("id", "seeds")
+    __slots__ = ("id", "seeds", "trusted")
     ID_FIELD_NUMBER: _ClassVar[int]
     SEEDS_FIELD_NUMBER: _ClassVar[int]
+    TRUSTED_FIELD_NUMBER: _ClassVar[int]
     id: EngineId
     seeds: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., seeds: _Optional[_Iterable[int]] = ...) -> None: ...
+    trusted: bool
+    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., seeds: _Optional[_Iterable[int]] = ..., trusted: _Optional[bool] = ...) -> None: ...
 
 class ResetBatchResponse(_message.Message):
     __slots__ = ("states", "observations", "masks")
@@ -159,14 +167,16 @@ class ResetBatchResponse(_message.Message):
     def __init__(self, states: _Optional[bytes] = ..., observations: _Optional[bytes] = ..., masks: _Optional[bytes] = ...) -> None: ...
 
 class StepBatchRequest(_message.Message):
-    __slots__ = ("id", "states", "actions")
+    __slots__ = ("id", "states", "actions", "trusted")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     ACTIONS_FIELD_NUMBER: _ClassVar[int]
+    TRUSTED_FIELD_NUMBER: _ClassVar[int]
     id: EngineId
     states: bytes
     actions: bytes
-    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., states: _Optional[bytes] = ..., actions: _Optional[bytes] = ...) -> None: ...
+    trusted: bool
+    def __init__(self, id: _Optional[_Union[EngineId, _Mapping]] = ..., states: _Optional[bytes] = ..., actions: _Optional[bytes] = ..., trusted: _Optional[bool] = ...) -> None: ...
 
 class StepBatchResponse(_message.Message):
     __slots__ = ("states", "observations", "masks", "rewards", "ends")

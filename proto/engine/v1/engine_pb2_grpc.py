@@ -122,6 +122,7 @@ class EngineServicer:
 
     def Reset(self, request, context):
         """Begins one game. NOT_FOUND: no such game. FAILED_PRECONDITION: other rules than the build asked for.
+        PERMISSION_DENIED: a game with hidden information, whose state says more than its players may know, without `trusted`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
