@@ -1,11 +1,17 @@
 """Small runs of the real thing, shared by the tests of the services."""
 
+import asyncio
+import datetime
+import importlib.util
+import ipaddress
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -14,6 +20,9 @@ from cartridge.games.tictactoe import TicTacToe
 from cartridge.learner import publish
 from cartridge.learner.learner import Learner
 from cartridge.services import config, store, training
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 TINY = {
     "network": {"width": 16, "blocks": 1},
@@ -97,6 +106,63 @@ def wait_for() -> Callable[[Path, subprocess.Popen[str], Callable[[list[dict[str
     return wait
 
 
+@pytest.fixture(scope="session")
+def echo() -> ModuleType:
+    """The module `echo_for_tests.py`, loaded by its path since tests are no package."""
+    spec = importlib.util.spec_from_file_location("echo_for_tests", Path(__file__).parent / "echo_for_tests.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def run_async() -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
+    """Runs a coroutine, all in one event loop: gRPC would hand what is left of a closed loop's calls to the next."""
+    with asyncio.Runner() as runner:
+        yield lambda scenario: runner.run(asyncio.wait_for(scenario, 120))
+
+
+@pytest.fixture
+def echo_process() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    """Starts a server of that module with the given flags; returns the process and its address."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*flags: str | Path) -> tuple[subprocess.Popen[str], str]:
+        words = [sys.executable, "-W", "error", Path(__file__).parent / "echo_for_tests.py", *flags]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen([str(word) for word in words], stdout=pipe, stderr=pipe, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        name, _, address = process.stdout.readline().strip().rpartition(" on ")
+        assert name == "test.v1.Echo", process.communicate()
+        return process, address
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for that of a socket file, of which the kernel takes 107 bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an authority, a server and a client that it signed, and a stranger: NAME.pem and NAME.key each."""
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = _certificate(folder, "authority", None)
+    for name in ("server", "client"):
+        _certificate(folder, name, authority)
+    _certificate(folder, "stranger", None)
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Trainers of one shape share their compiled programs, as two runs of the real command do."""
@@ -134,3 +200,27 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         store.append_json_line(run.metrics, record)
     return root
+
+
+def _certificate(
+    folder: Path, name: str, authority: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None
+) -> tuple[x509.Name, ec.EllipticCurvePrivateKey]:
+    """Writes NAME.pem and NAME.key, signed by the authority or by themselves, good for this machine's own names."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    issuer, signing = authority or (subject, key)
+    now, loopback = datetime.datetime.now(datetime.UTC), ipaddress.ip_address("127.0.0.1")
+    certificate = (
+        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(loopback)]), False)
+        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), True)
+        .sign(signing, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (folder / f"{name}.key").chmod(0o600)
+    return subject, key
