@@ -1,7 +1,11 @@
-"""The manners that every gRPC server of ours has: where it listens, whom it lets in, how it says no and how it goes."""
+"""The manners that every gRPC server of ours has: where it listens, whom it lets in, how it says no and how it goes.
+
+A server is `serve(serving, services, say)`: settings, what to serve, and where to print the line with the address.
+"""
 
 from .arguments import add_arguments, from_args
 from .errors import Refusal, ServingError
+from .server import Service, serve
 from .settings import Serving
 
-__all__ = ["Refusal", "Serving", "ServingError", "add_arguments", "from_args"]
+__all__ = ["Refusal", "Service", "Serving", "ServingError", "add_arguments", "from_args", "serve"]
