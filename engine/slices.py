@@ -35,27 +35,28 @@ class Moved(Generic[State]):
 
     states: EngineState[State]
     last: EngineState[State]  # the same before any began again: what an episode that ended here left behind
-    rewards: Array  # f32[B, P]
+    rewards: tuple[Array, ...]  # f32[B] for each player: XLA writes [B, P] number by number
     ends: Array  # u8[B]
 
 
 def step(game: Game[State], states: EngineState[State], actions: Array, orders: Array) -> Moved[State]:
-    """Plays `actions` (i32[B]) as `orders` (u8[B]) say; each mode does what it does in `batch.step`."""
+    """Plays `actions` (i32[B]) as `orders` (u8[B]) say; each mode does what it does in `batch.step`.
+
+    The barriers halve the time on a CPU: without them XLA computes the move, and then the new game, again for each
+    array that depends on them.
+    """
     again = (orders & BEGIN_AGAIN) != 0
     moves = ((orders & MOVE) != 0) & ~again
     at_once, later = (orders & (NEXT_STEP | DISABLED)) == 0, (orders & NEXT_STEP) != 0
-    moved = jax.vmap(lambda state, action: transition(game, state, action))(states, actions)
-    last = batch.select(moves, moved.state, states)
-    follows = moves & ((at_once & moved.state.over) | (later & states.over))
+    moved, rewards, ends = jax.lax.optimization_barrier(_moved(game, states, actions))
+    last = batch.select(moves, moved, states)
+    follows = moves & ((at_once & moved.over) | (later & states.over))
     keys = None if last.key is None else batch.select(again, batch.restart_keys(states), last.key)
-    ends = jnp.zeros_like(orders)
-    for flag, bit in ((moved.terminated, TERMINATED), (moved.truncated, TRUNCATED), (moved.illegal, ILLEGAL)):
-        ends = ends | jnp.where(moves & flag, bit, np.uint8(0))
     return Moved(
-        states=batch.next_episode_where(game, follows | again, last, keys),
+        states=jax.lax.optimization_barrier(batch.next_episode_where(game, follows | again, last, keys)),
         last=last,
-        rewards=jnp.where(moves[:, None], moved.reward, 0.0),
-        ends=ends,
+        rewards=tuple(jnp.where(moves, reward, 0.0) for reward in rewards),
+        ends=jnp.where(moves, ends, np.uint8(0)),
     )
 
 
@@ -94,12 +95,23 @@ def to_bytes(game: Game[State], name: str, shown: Any, rows: slice | np.ndarray)
         array = codec.pack_state(jax.tree.map(lambda leaf: leaf[rows], shown))
     elif kind == "mask":
         words = np.stack([word[rows] for word in shown], axis=1).astype("<u4", copy=False)
-        array = words.view(np.uint8)[:, : codec.row_bytes(game.spec, name)]
+        array = words.view(np.uint8)[:, : -(-game.spec.num_actions // 8)]
     elif layout.startswith("bits"):
         array = _packed(shown[rows])
     else:
         array = shown[rows]
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _moved(
+    game: Game[State], states: EngineState[State], actions: Array
+) -> tuple[EngineState[State], tuple[Array, ...], Array]:
+    """(states, rewards, ends) where every game moves and none begins again."""
+    moved = jax.vmap(lambda state, action: transition(game, state, action))(states, actions)
+    ends = jnp.zeros(actions.shape, jnp.uint8)
+    for flag, bit in ((moved.terminated, TERMINATED), (moved.truncated, TRUNCATED), (moved.illegal, ILLEGAL)):
+        ends = ends | jnp.where(flag, bit, np.uint8(0))
+    return moved.state, tuple(moved.reward[:, player] for player in range(game.spec.num_players)), ends
 
 
 def _packed(flags: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ def test_every_mode_does_in_one_call_what_it_does_alone(env_id: str) -> None:
             np.testing.assert_array_equal((np.asarray(moved.ends) & bit) != 0, flags)
             met |= {name} if flags.any() else set()
         rewards = np.concatenate([seen[mode].reward for mode in AUTORESET_MODES])
-        np.testing.assert_array_equal(moved.rewards, np.where(ready[:, None], rewards, 0))
+        np.testing.assert_array_equal(np.stack(moved.rewards, axis=1), np.where(ready[:, None], rewards, 0))
         final = np.asarray(jax.vmap(functools.partial(_observe, game))(moved.last))[:NUM_EACH]
         ended = (seen["same_step"].terminated | seen["same_step"].truncated) & ready[:NUM_EACH]
         np.testing.assert_array_equal(final[ended], np.asarray(seen["same_step"].final_observation)[ended])

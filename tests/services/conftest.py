@@ -118,7 +118,7 @@ def echo() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def run_async() -> Iterator[Callable[[Coroutine[Any, Any, None]], None]]:
+def run_async() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     """Runs a coroutine, all in one event loop: gRPC would hand what is left of a closed loop's calls to the next."""
     with asyncio.Runner() as runner:
         yield lambda scenario: runner.run(asyncio.wait_for(scenario, 120))

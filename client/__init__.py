@@ -1,0 +1,26 @@
+"""Clients of Cartridge's services for Python programs: they need grpcio, protobuf and NumPy, neither JAX nor torch.
+
+    from cartridge.client import Engine
+
+    with Engine("127.0.0.1:50051") as engine, engine.acquire("connect4", 1024) as games:
+        shown = games.first
+        while True:
+            shown = games.step(choose(shown.legal_actions))
+
+`cartridge.client.aio` is the same for asyncio.
+"""
+
+from .channel import CallError, Credentials, LeaseLostError, Patience
+from .engine import Engine, Lease
+from .slices import Shown, Step
+
+__all__ = [
+    "CallError",
+    "Credentials",
+    "Engine",
+    "Lease",
+    "LeaseLostError",
+    "Patience",
+    "Shown",
+    "Step",
+]

@@ -1,0 +1,120 @@
+"""How clients reach a server: channels with TLS and tokens, and how long a client tries before it gives up."""
+
+import dataclasses
+import random
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+from ..proto.channel import client_options
+
+_PASSING = (grpc.StatusCode.UNAVAILABLE,)  # what another try may mend; each call of ours is safe to send again
+
+
+class CallError(RuntimeError):
+    """A server refused a call, or could not be reached.
+
+    Attributes:
+      code: the gRPC status.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(f"{code.name}: {message}")
+        self.code = code
+
+
+class LeaseLostError(CallError):
+    """The lease has expired or was given back, or the server was started anew: acquire another."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """What a server may ask of its clients. Without any the channel is plain.
+
+    Attributes:
+      token: a bearer token.
+      authority: a PEM file with the certificate to check the server's by; it turns TLS on.
+      certificate, key: PEM files of the client's own, where the server wants one.
+    """
+
+    token: str | None = dataclasses.field(default=None, repr=False)
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with every call."""
+        return () if self.token is None else (("authorization", f"Bearer {self.token}"),)
+
+    def open(self, address: str) -> grpc.Channel:
+        """A channel to `HOST:PORT` or `unix:PATH`."""
+        secret, target = self._secret(), _target(address)
+        if secret is None:
+            return grpc.insecure_channel(target, options=client_options())
+        return grpc.secure_channel(target, secret, options=client_options())
+
+    def open_aio(self, address: str) -> grpc.aio.Channel:
+        """The same for asyncio; call it in a running loop."""
+        secret, target = self._secret(), _target(address)
+        if secret is None:
+            return grpc.aio.insecure_channel(target, options=client_options())
+        return grpc.aio.secure_channel(target, secret, options=client_options())
+
+    def _secret(self) -> grpc.ChannelCredentials | None:
+        if self.authority is None:
+            return None
+        own = [None if path is None else path.read_bytes() for path in (self.key, self.certificate)]
+        return grpc.ssl_channel_credentials(self.authority.read_bytes(), *own)
+
+
+@dataclasses.dataclass(frozen=True)
+class Patience:
+    """How long a client tries again while a server cannot be reached.
+
+    Attributes:
+      seconds: in all, for one call.
+      first, longest: seconds of the first pause between tries and of the longest; each is about twice the one before.
+    """
+
+    seconds: float = 30.0
+    first: float = 0.05
+    longest: float = 2.0
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds to wait before each further try, of random length so that clients do not come back all at once."""
+        spent, pause = 0.0, self.first
+        while spent < self.seconds:
+            wait = min(pause * random.uniform(0.5, 1.0), self.seconds - spent)
+            yield wait
+            spent += wait
+            pause = min(2 * pause, self.longest)
+
+
+def passing(error: grpc.RpcError | CallError) -> bool:
+    """Whether another try may succeed."""
+    return (error.code if isinstance(error, CallError) else _code(error)) in _PASSING
+
+
+def told(error: grpc.RpcError) -> CallError:
+    """The same in our words."""
+    details = error.details() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else ""
+    return call_error(_code(error), details or "")
+
+
+def call_error(code: grpc.StatusCode, message: str, *, of_lease: bool = False) -> CallError:
+    """A server's no."""
+    return (LeaseLostError if of_lease and code is grpc.StatusCode.NOT_FOUND else CallError)(code, message)
+
+
+def _target(address: str) -> str:
+    """The address in gRPC's spelling, which decodes the paths of socket files as it does those of URLs."""
+    scheme, _, path = address.partition(":")
+    return f"unix:{urllib.parse.quote(path)}" if scheme == "unix" else address
+
+
+def _code(error: grpc.RpcError) -> grpc.StatusCode:
+    return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else grpc.StatusCode.UNKNOWN
