@@ -7,7 +7,7 @@ turns, one short stretch each, as often as there are repeats: whatever the machi
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
 from ..registry import make_game
@@ -15,6 +15,7 @@ from . import c_library, c_loop, peers, rows
 from .bandwidth import copy_bytes_per_second
 from .calls import OURS_TORCH
 from .compiled import SHARED_WORK
+from .progress import Progress, Report
 from .worker import Worker, WorkerError, running
 
 Mode = Literal["random", "observe", "api"]
@@ -30,23 +31,6 @@ _SLOW_STEP = 2.0  # seconds; a batch that takes longer for one step is left out
 _TRIAL = 1  # the batch, from the smallest, on which compiler flags are tried
 _TRIAL_STRETCHES = 3  # under each flags; the best counts, which whatever else the machine did disturbed least
 _MODULES = {peers.ENVPOOL: "envpool_calls", peers.OPEN_SPIEL: "open_spiel_calls", rows.FLOOR: "c_loop"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """Where a run stands, for whoever shows it.
-
-    `done` goes from 0 to 1 in this game and mode. With `skipped`, `text` names what was left out and why.
-    """
-
-    game: str
-    mode: Mode
-    done: float
-    text: str
-    skipped: bool = False
-
-
-Report = Callable[[Progress], None]
 
 
 @dataclasses.dataclass
@@ -137,7 +121,7 @@ class _Contest:
             yield from [self._row(entrant) for entrant in entrants if len(entrant.rates) > repeats]
 
     def say(self, done: float, text: str, skipped: bool = False) -> None:
-        self._report(Progress(self.game, self.mode, done, text, skipped))
+        self._report(Progress(done, f"{self.game} {self.mode}: {text}", skipped))
 
     def _play(self, entrant: Entrant) -> None:
         try:

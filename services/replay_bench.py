@@ -4,15 +4,13 @@ import argparse
 import sys
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from ..bench.replay import rows
 from ..bench.replay.contest import ITEMS, run_replay
-from ..bench.replay.contest import Progress as Stage
 from ..bench.replay.rows import ReplayRow
-from ..bench.rows import OURS, rows_to_json
-from . import store
+from ..bench.rows import OURS
+from . import bench_progress
 
 _WIDTH = 120  # characters of the table in a file or pipe
 
@@ -21,20 +19,11 @@ def run(args: argparse.Namespace) -> int:
     """Measures by the flags `items`, `peers`, `repeats` and `json`; 1 if nothing could be measured."""
     notices = Console(stderr=True)
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH)
-    results: list[ReplayRow] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
-    with Progress(*columns, console=notices, transient=True) as bar:
-        task = bar.add_task("starting", total=1.0)
-
-        def show(stage: Stage) -> None:
-            bar.update(task, completed=stage.done, description=stage.text)
-            if stage.skipped:
-                notices.print(f"left out of {stage.text}", highlight=False, markup=False, soft_wrap=True)
-
-        for row in run_replay(args.items or ITEMS, with_peers=args.peers, repeats=args.repeats, report=show):
-            results.append(row)
-            if args.json:  # after every row, so that an interrupted run keeps what it measured
-                store.write_bytes(args.json, rows_to_json(results).encode())
+    results = bench_progress.collect(
+        lambda report: run_replay(args.items or ITEMS, with_peers=args.peers, repeats=args.repeats, report=report),
+        args.json,
+        notices,
+    )
     console.print(_table(results))
     for line in (*map(_comparison, rows.compare(results)), *map(_goal, rows.goals(results))):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

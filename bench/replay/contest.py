@@ -7,12 +7,13 @@ one implementation is filled and measured after another.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .. import c_library, rows
+from ..progress import Progress, Report
 from ..worker import Worker, WorkerError, running
 from . import work
 from .rows import ReplayRow
@@ -44,18 +45,6 @@ _MODULES = {
 }
 _CANNOT = {("cpprb", work.SEQUENCES): "cpprb draws single items only: of steps that follow it keeps sums of rewards"}
 TORCHRL_PYTHON = Path(__file__).resolve().parents[2] / ".venv-torchrl" / "bin" / "python"
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """Where a run stands; `done` goes from 0 to 1. With `skipped`, `text` names what was left out and why."""
-
-    done: float
-    text: str
-    skipped: bool = False
-
-
-Report = Callable[[Progress], None]
 
 
 @dataclasses.dataclass

@@ -12,7 +12,8 @@ import pytest
 from cartridge.bench import c_library, c_loop, compiled, peers, rows
 from cartridge.bench.calls import OURS_TORCH
 from cartridge.bench.calls import build as build_calls
-from cartridge.bench.engine import Progress, run_engine
+from cartridge.bench.engine import run_engine
+from cartridge.bench.progress import Progress
 from cartridge.bench.worker import Worker, WorkerError, running
 
 # Mean moves of a uniformly random game: tic-tac-toe by enumeration, Connect Four of 30,000 games that OpenSpiel played.

@@ -12,8 +12,9 @@ import jax
 import numpy as np
 import pytest
 from cartridge.bench import c_library, rows
+from cartridge.bench.progress import Progress
 from cartridge.bench.replay import check, contest, work
-from cartridge.bench.replay.contest import Progress, run_replay
+from cartridge.bench.replay.contest import run_replay
 from cartridge.bench.replay.rows import MODES, ReplayRow
 from cartridge.bench.worker import Worker, running
 

@@ -1,0 +1,1 @@
+"""What our service costs beside gRPC itself: an echo of the same bytes, our messages alone, the real thing."""
