@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 
-from . import serving
+from . import launch, serving
 from .flags import whole_number
 from .serving import Service, handlers
 
@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ttl", type=whole_number(1, 3600), default=60, metavar="S", help=ttl)
     grace = "seconds for which a lease is kept whose stream broke off (default: 5)"
     add("--grace", type=whole_number(0, 3600), default=5, metavar="S", help=grace)
+    threads = "threads that step games on a CPU (default: one less than there are cores)"
+    add("--threads", type=whole_number(1, 1024), default=max(1, _cores() - 1), metavar="T", help=threads)
     delay = "microseconds for which the first client that is ready waits for others (default: 300)"
     add("--delay-us", type=whole_number(0, 1_000_000), default=300, metavar="T", help=delay)
     share = "percent of the games in play that need no others to be stepped (default: 50)"
@@ -50,8 +52,13 @@ def run(args: argparse.Namespace) -> int:
     """Serves until it is told to stop; 0 if all calls were finished, 1 if some were cut short."""
     settings = serving.from_args(args, os.environ)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    launch.use_threads(args.threads)
     cut = asyncio.run(_engine(args, settings, functools.partial(print, flush=True)))
     return 1 if cut else 0
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 async def _engine(args: argparse.Namespace, settings: serving.Serving, say: Callable[[str], None]) -> int:

@@ -20,12 +20,16 @@ from ..progress import Progress, Report
 from ..rows import OURS, device_name, host, median_and_spread
 from ..worker import Worker, WorkerError, running
 from .rows import ECHO, NULL, RpcRow, Setting
+from .servers import MEMORY_MIB, MESSAGE_MIB, MOST_GAMES
 
+_PACKAGE = __name__.removesuffix(".bench.rpc.contest")
 MIN_REPEATS = 5
 GAME = "connect4"
 OUTPUTS = {"bits": ("obs:bits84:v1", "mask:bits7:v1"), "f32": ("obs:f32x84:v1", "mask:bits7:v1")}
 STATE = "state"  # in place of outputs: one game a call, whose state the client keeps
-_SERVERS = {ECHO: "echo", NULL: "null", OURS: "engine"}
+_SERVERS = {ECHO: ("bench.rpc.servers", "echo"), NULL: ("bench.rpc.servers", "null")}
+_OURS = ("services.cli", "serve", "engine", "--address", "127.0.0.1:0", "--games", str(MOST_GAMES))
+_LIMITS = ("--memory-mib", str(MEMORY_MIB), "--max-message-mib", str(MESSAGE_MIB))
 _WAYS = (("unary", "threads", 1), ("stream", "threads", 1), ("stream", "threads", 2), ("unary", "asyncio", 1))
 
 
@@ -57,7 +61,8 @@ def run_rpc(chosen: Sequence[Setting], *, repeats: int, seconds: float = 1.0, re
     if repeats < MIN_REPEATS:
         raise ValueError(f"repeats is {repeats}, expected at least {MIN_REPEATS}: a median of fewer says little")
     with contextlib.ExitStack() as stack:
-        servers = {name: stack.enter_context(_server(kind)) for name, kind in _SERVERS.items()}
+        servers = {name: stack.enter_context(_beside(words)) for name, words in _SERVERS.items()}
+        servers[OURS] = stack.enter_context(_ours(servers[NULL].device))
         for index, setting in enumerate(chosen):
             report(Progress(index / len(chosen), setting.name))
             try:
@@ -79,15 +84,30 @@ class _Server:
 
 
 @contextlib.contextmanager
-def _server(kind: str) -> Iterator[_Server]:
-    command = [sys.executable, "-m", f"{__package__}.servers", kind]
+def _beside(words: Sequence[str]) -> Iterator[_Server]:
+    with _process(words) as (process, line):
+        kind, model, address = json.loads(line)
+        yield _Server(process, address, device_name(kind, model))
+
+
+@contextlib.contextmanager
+def _ours(device: str) -> Iterator[_Server]:
+    """The very command that users run; it takes the device that the null engine has told."""
+    with _process([*_OURS, *_LIMITS]) as (process, line):
+        yield _Server(process, line.rpartition(" on ")[2], device)
+
+
+@contextlib.contextmanager
+def _process(words: Sequence[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A module of ours as a process, and the first line it printed."""
+    command = [sys.executable, "-m", f"{_PACKAGE}.{words[0]}", *words[1:]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            kind, model, address = json.loads(process.stdout.readline())
-            yield _Server(process, address, device_name(kind, model))
+            yield process, process.stdout.readline().strip()
         finally:
             process.terminate()
+            process.communicate()  # what it says as it stops
 
 
 def _measure(setting: Setting, servers: Mapping[str, _Server], repeats: int, seconds: float) -> Iterator[RpcRow]:

@@ -1,4 +1,4 @@
-"""The servers of `bench rpc`, each a process: an echo, our service without a device's work, and the real one.
+"""The servers beside ours in `bench rpc`, each a process: an echo, and our service without a device's work.
 
 Usage: python -m cartridge.bench.rpc.servers KIND, of `SERVERS`. The first line printed is JSON: the platform it runs
 on, the device's model, and the address.
@@ -8,7 +8,7 @@ import asyncio
 import functools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -20,6 +20,7 @@ from ...services.engine.device_batch import DeviceBatch, Order, Outcome
 from ...services.engine.service import CONTRACT, EngineService, EngineSettings
 from ...services.serving import Service, Serving, handlers, serve
 
+MOST_GAMES, MEMORY_MIB, MESSAGE_MIB = 1 << 18, 4096, 512  # of both our servers
 ECHO_SERVICE = "bench.Echo"
 SIZE_BYTES = 4  # of a request to the echo, in which it says how large the answer is to be
 
@@ -31,9 +32,10 @@ class NullBatch(DeviceBatch[Any]):
         super().__init__(game, capacity)
         self._answers: dict[tuple[int, tuple[str, ...]], Outcome] = {}
 
-    def step(self, wanted: Sequence[Order]) -> list[Outcome]:
+    def step(self, wanted: Sequence[Order]) -> Callable[[], list[Outcome]]:
         """The answers that were made once."""
-        return [self._answer(one) for one in wanted]
+        answers = [self._answer(one) for one in wanted]
+        return lambda: answers
 
     def _answer(self, order: Order) -> Outcome:
         key = (order.where.size, order.outputs)
@@ -74,9 +76,10 @@ async def echo() -> None:
     await server.wait_for_termination()
 
 
-async def engine(make_batch: type[DeviceBatch[Any]] = DeviceBatch) -> None:
-    """Our service, as `cartridge serve engine` serves it."""
-    service = EngineService(EngineSettings(games_per_batch=1 << 18, memory_mib=4096, max_message_mib=512), make_batch)
+async def null_engine() -> None:
+    """Our service with a device that answers at once."""
+    settings = EngineSettings(games_per_batch=MOST_GAMES, memory_mib=MEMORY_MIB, max_message_mib=MESSAGE_MIB)
+    service = EngineService(settings, NullBatch)
     add = functools.partial(handlers.add_to_server, CONTRACT, service)
     try:
         await serve(Serving("127.0.0.1:0"), [Service(CONTRACT.full_name, add, service.drain)], _say_address)
@@ -95,7 +98,7 @@ def _tell(platform: str, model: str, address: str) -> None:
     print(json.dumps([platform, model, address]), flush=True)
 
 
-SERVERS = {"echo": echo, "null": functools.partial(engine, NullBatch), "engine": engine}
+SERVERS = {"echo": echo, "null": null_engine}
 
 if __name__ == "__main__":
     asyncio.run(SERVERS[sys.argv[1]]())

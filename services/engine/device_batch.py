@@ -1,4 +1,4 @@
-"""The games of all leases of one kind as one batch on the device. One thread calls it, step after step.
+"""The games of all leases of one kind as one batch on the device. One thread calls it, one call after another.
 
 A step touches a window of the batch whose size is a power of two, and games in it that have nothing to do stay as they
 are: a handful of compiled programs serves any number of clients.
@@ -67,7 +67,7 @@ class DeviceBatch(Generic[State]):
                 make(size)
             self._show(size, outputs)
             if size > _SMALL:
-                self._show(size // _FEW, outputs)
+                self._left_behind(size, outputs)
             self._step(size, outputs)
 
     def begin(self, where: Range, seed: int, outputs: tuple[str, ...]) -> Outcome:
@@ -88,36 +88,55 @@ class DeviceBatch(Generic[State]):
         rows = jax.tree.map(lambda leaf: leaf[shift : shift + where.size], read)
         return codec.encode(self.game.spec, "state:packed_u32:v1", codec.pack_state(rows))
 
-    def step(self, wanted: Sequence[Order]) -> list[Outcome]:
-        """Steps some leases, each once; the rest of the batch stays as it is."""
-        outcomes: dict[int, Outcome] = {}
+    def step(self, wanted: Sequence[Order]) -> Callable[[], list[Outcome]]:
+        """Steps some leases, each once; the rest of the batch stays as it is.
+
+        Returns:
+          What waits for the device and gives the outcomes. Another thread may call it, so that the device makes the
+          next step while the host makes bytes of this one.
+        """
+        windows: list[tuple[list[int], Callable[[], list[Outcome]]]] = []
         for outputs in dict.fromkeys(order.outputs for order in wanted):
             chosen = [index for index, order in enumerate(wanted) if order.outputs == outputs]
             ranges = [wanted[index].where for index in chosen]
             for window in cover(ranges, self._sizes(outputs), self.capacity):
                 members = [chosen[index] for index in window.members]
-                found = self._step_window(window.span, outputs, [wanted[index] for index in members])
-                outcomes.update(zip(members, found, strict=True))
-        return [outcomes[index] for index in range(len(wanted))]
+                finish = self._step_window(window.span, outputs, [wanted[index] for index in members])
+                windows.append((members, finish))
 
-    def _step_window(self, span: Range, outputs: tuple[str, ...], wanted: Sequence[Order]) -> list[Outcome]:
-        actions, orders = np.zeros(span.size, np.int32), np.zeros(span.size, np.uint8)
+        def outcomes() -> list[Outcome]:
+            found = {index: one for members, finish in windows for index, one in zip(members, finish(), strict=True)}
+            return [found[index] for index in range(len(wanted))]
+
+        return outcomes
+
+    def _step_window(
+        self, span: Range, outputs: tuple[str, ...], wanted: Sequence[Order]
+    ) -> Callable[[], list[Outcome]]:
         places = [slice(one.where.first - span.first, one.where.end - span.first) for one in wanted]
-        for place, one in zip(places, wanted, strict=True):
-            actions[place], orders[place] = one.actions, one.orders
+        if wanted[0].where == span:
+            actions, orders = wanted[0].actions, wanted[0].orders
+        else:
+            actions, orders = np.zeros(span.size, np.int32), np.zeros(span.size, np.uint8)
+            for place, one in zip(places, wanted, strict=True):
+                actions[place], orders[place] = one.actions, one.orders
         self._states, last, found = self._step(span.size, outputs)(self._states, span.first, actions, orders)
-        rewards, ends, shown, last_shown = jax.device_get(found)
-        final_rows = np.flatnonzero((ends & _ENDED != 0) & (orders & (slices.NEXT_STEP | slices.DISABLED) == 0))
-        finals = self._finals(last, last_shown, final_rows, outputs)
-        return [
-            Outcome(
-                rewards=_bytes(np.stack([reward[place] for reward in rewards], axis=1)),
-                ends=_bytes(ends[place]),
-                tensors=[slices.to_bytes(self.game, name, shown[name], place) for name in outputs],
-                **self._finals_of(place, outputs, final_rows, finals),
-            )
-            for place in places
-        ]
+
+        def finish() -> list[Outcome]:
+            rewards, ends, shown, last_shown = jax.device_get(found)
+            final_rows = np.flatnonzero((ends & _ENDED != 0) & (orders & (slices.NEXT_STEP | slices.DISABLED) == 0))
+            finals = self._finals(last, last_shown, final_rows, outputs)
+            return [
+                Outcome(
+                    rewards=_bytes(np.stack([reward[place] for reward in rewards], axis=1)),
+                    ends=_bytes(ends[place]),
+                    tensors=[slices.to_bytes(self.game, name, shown[name], place) for name in outputs],
+                    **self._finals_of(place, outputs, final_rows, finals),
+                )
+                for place in places
+            ]
+
+        return finish
 
     def _finals(
         self, last: EngineState[State], shown: slices.Shown, rows: np.ndarray, outputs: tuple[str, ...]
@@ -131,11 +150,13 @@ class DeviceBatch(Generic[State]):
             return {}
         if shown:
             return jax.tree.map(lambda leaf: leaf[rows], shown)
-        window = last.meta.shape[0]
-        size = next(size for size in (window // _FEW, window) if size >= rows.size)
-        padded = np.resize(rows, size)
-        picked = jax.tree.map(lambda leaf: np.asarray(leaf)[padded], last)
-        return jax.device_get(self._show(size, outputs)(picked))
+        window, few = last.meta.shape[0], last.meta.shape[0] // _FEW
+        show = self._left_behind(window, outputs)
+        parts = [
+            jax.device_get(show(last, np.resize(rows[begin : begin + few], few).astype(np.int32)))
+            for begin in range(0, rows.size, few)
+        ]
+        return parts[0] if len(parts) == 1 else jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
     def _finals_of(
         self, place: slice, outputs: tuple[str, ...], rows: np.ndarray, finals: slices.Shown
@@ -181,6 +202,13 @@ class DeviceBatch(Generic[State]):
     def _show(self, size: int, outputs: tuple[str, ...]) -> Program:
         show = functools.partial(slices.show, self.game, outputs=outputs)
         return self._program(("show", size, outputs), show, (self._rows(size),))
+
+    def _left_behind(self, window: int, outputs: tuple[str, ...]) -> Program:
+        def show(last: EngineState[State], rows: Array) -> slices.Shown:
+            return slices.show(self.game, jax.tree.map(lambda leaf: leaf[rows], last), outputs)
+
+        shapes = (self._rows(window), _like((window // _FEW,), jnp.int32))
+        return self._program(("left behind", window, outputs), show, shapes)
 
     def _fresh(self, size: int) -> Program:
         def fresh(seed: Array) -> EngineState[State]:

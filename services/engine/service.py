@@ -59,6 +59,7 @@ class EngineService:
         self._tickers: dict[str, Ticker] = {}  # by the fingerprint of their game
         self._acquiring = asyncio.Lock()
         self._device = ThreadPoolExecutor(1, thread_name_prefix="device")
+        self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
         self._epoch = new_id()
         self._conversations: set[stepping.Conversation] = set()
@@ -77,6 +78,7 @@ class EngineService:
         for ticker in self._tickers.values():
             await ticker.close()
         self._device.shutdown(wait=True)
+        self._host.shutdown(wait=True)
         self._compiler.shutdown(wait=True, cancel_futures=True)
 
     # Games whose state the client keeps
@@ -257,7 +259,7 @@ class EngineService:
                     self._leases.free(cost)
                     raise
                 window = self._settings.window
-                self._tickers[key] = Ticker(batch, self._device, self._compiler, window, self._failed)
+                self._tickers[key] = Ticker(batch, self._device, self._host, self._compiler, window, self._failed)
             return self._tickers[key]
 
     async def _drop_idle(self) -> None:
@@ -274,6 +276,10 @@ class EngineService:
         for lease in self._leases:
             if lease.ticker is ticker:
                 self._leases.remove(lease, why)
+        spec = ticker.batch.game.spec
+        if self._tickers.get(spec.fingerprint()) is ticker:
+            del self._tickers[spec.fingerprint()]
+            self._leases.free(ticker.batch.capacity * spec.state_bytes)
 
     def _at_rest(self, lease_id: int, what: str) -> Lease:
         """A lease of which no step is on the way, and whose client may see its states."""
