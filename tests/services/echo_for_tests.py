@@ -50,8 +50,10 @@ class Echo:
                 yield bytes(2**20)
             yield await self.unary(request, context)
         finally:
-            await asyncio.sleep(0.02)  # as one that gives something back
-            self.ended.append("repeat")
+            try:  # a caller who leaves shows as a write that fails, and may cancel what is done about it a moment later
+                await asyncio.sleep(0.02)  # as one that gives something back
+            finally:
+                self.ended.append("repeat")
 
     async def converse(self, requests: AsyncIterator[bytes], context: Any) -> None:
         """Written with `read` and `write` rather than as a generator."""
