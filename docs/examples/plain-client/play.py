@@ -1,9 +1,9 @@
 """Plays random Connect Four on an engine, with grpcio and stubs made from the contract: nothing of Cartridge's Python.
 
-    pip install grpcio grpcio-tools
-    python -m grpc_tools.protoc -Iproto --python_out=. --grpc_python_out=. proto/engine/v1/engine.proto
+    cd docs/examples/plain-client && pip install grpcio grpcio-tools
+    python -m grpc_tools.protoc -I../../../proto --python_out=. --grpc_python_out=. engine/v1/engine.proto
     cartridge serve engine &
-    python docs/examples/plain-client/play.py 127.0.0.1:50051
+    python play.py 127.0.0.1:50051
 """
 
 import queue
@@ -11,11 +11,9 @@ import random
 import sys
 import time
 
-sys.path.insert(0, ".")  # where the stubs were made
-
 import grpc
-from engine.v1 import engine_pb2 as pb  # pyright: ignore[reportMissingImports]
-from engine.v1 import engine_pb2_grpc  # pyright: ignore[reportMissingImports]
+from engine.v1 import engine_pb2 as pb
+from engine.v1 import engine_pb2_grpc
 
 NUM_GAMES, NUM_ACTIONS, STEPS = 256, 7, 200
 # For each set of legal actions, which a byte of the mask is in this game, the bytes of each of its actions as a u32.
@@ -23,7 +21,7 @@ CHOICES = [[a.to_bytes(4, "little") for a in range(NUM_ACTIONS) if mask >> a & 1
 
 
 def main(address: str) -> None:
-    """Leases games, plays them and counts who won."""
+    """Leases games, plays them and counts those that end."""
     engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
     connect4 = pb.EngineId(env_id="connect4")
     asked = pb.AcquireRequest(id=connect4, num_games=NUM_GAMES, seed=1, outputs=["mask:bits7:v1"])
