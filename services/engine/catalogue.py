@@ -9,7 +9,7 @@ from ...engine.game import Game
 from ...engine.spec import GameSpec
 from ...proto.engine.v1 import engine_pb2 as pb
 from ...registry import BrokenGameError, OptionError, UnknownGameError, list_games, make_game
-from ..serving import Refusal
+from ..serving import RefusalError
 
 SCHEMA_VERSION = 1
 MAX_BATCH = 4096  # games in one stateless call
@@ -19,20 +19,21 @@ def find(engine_id: pb.EngineId, hint: bytes = b"") -> Game[Any]:
     """The game that an id and options name.
 
     Raises:
-      Refusal: there is none, or it has other rules than the build that was asked for.
+      RefusalError: there is none, or it has other rules than the build that was asked for.
     """
     if not engine_id.env_id:
-        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "id.env_id is empty, expected a game's id such as connect4")
+        message = "id.env_id is empty, expected a game's id such as connect4"
+        raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, message)
     try:
         game = _made(_with_options(engine_id.env_id, hint))
     except UnknownGameError as error:
-        raise Refusal(grpc.StatusCode.NOT_FOUND, str(error)) from error
+        raise RefusalError(grpc.StatusCode.NOT_FOUND, str(error)) from error
     except OptionError as error:
-        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+        raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
     except BrokenGameError as error:
-        raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, str(error)) from error
+        raise RefusalError(grpc.StatusCode.FAILED_PRECONDITION, str(error)) from error
     if engine_id.build_id not in ("", game.spec.build_id):
-        raise Refusal(
+        raise RefusalError(
             grpc.StatusCode.FAILED_PRECONDITION,
             f"id.build_id is {engine_id.build_id!r}, but this server's {game.spec.env_id} is {game.spec.build_id}",
         )
@@ -84,7 +85,7 @@ def observation_encoding(spec: GameSpec) -> str:
 def require_trust(spec: GameSpec, trusted: bool, what: str) -> None:
     """Refuses `what` shows the whole state of a game with hidden information to a client that nobody trusts with it."""
     if spec.hidden_information and not trusted:
-        raise Refusal(
+        raise RefusalError(
             grpc.StatusCode.PERMISSION_DENIED,
             f"{what} shows the state of {spec.env_id}, which says more than its players may know: ask with `trusted` "
             "if no player will see it",
@@ -99,7 +100,7 @@ def _with_options(env_id: str, hint: bytes) -> str:
         options = hint.decode()
     except UnicodeDecodeError as error:
         message = 'hint is no text, expected options such as b"swap=1"'
-        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message) from error
+        raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, message) from error
     return f"{env_id},{options}" if ":" in env_id else f"{env_id}:{options}"
 
 

@@ -11,7 +11,7 @@ import grpc
 import numpy as np
 
 from ...engine import slices
-from ..serving import Refusal
+from ..serving import RefusalError
 from .windows import Range
 
 if TYPE_CHECKING:
@@ -111,11 +111,11 @@ class Leases:
         """Sets memory aside.
 
         Raises:
-          Refusal: there is not so much left.
+          RefusalError: there is not so much left.
         """
         left = self._memory - self._taken
         if cost > left:
-            raise Refusal(
+            raise RefusalError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"{what} takes {_mib(cost)} MiB of the server's memory, and {_mib(left)} of {_mib(self._memory)} MiB "
                 "are left: ask for fewer games or smaller outputs, or start the server with a larger --memory-mib",
@@ -134,14 +134,14 @@ class Leases:
         """The lease of that id.
 
         Raises:
-          Refusal: there is none, any more or ever.
+          RefusalError: there is none, any more or ever.
         """
         lease = self._leases.get(lease_id)
         if lease is None:
             raise gone(lease_id)
         return lease
 
-    def remove(self, lease: Lease, why: Refusal) -> None:
+    def remove(self, lease: Lease, why: RefusalError) -> None:
         """Ends a lease: those who wait for its steps are told why, its games are free."""
         if self._leases.pop(lease.lease_id, None) is None:
             return
@@ -175,9 +175,9 @@ def cost_of(reply_bytes: int, state_bytes: int) -> int:
     return _BOOKKEEPING + 2 * reply_bytes + state_bytes
 
 
-def gone(lease_id: int) -> Refusal:
+def gone(lease_id: int) -> RefusalError:
     """For a lease that is not known."""
-    return Refusal(
+    return RefusalError(
         grpc.StatusCode.NOT_FOUND,
         f"no lease {lease_id:#x}: it has expired or was given back, or the server was started anew; acquire another",
     )

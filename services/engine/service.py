@@ -12,7 +12,7 @@ import grpc
 from ...engine import codec, slices
 from ...engine.game import Game
 from ...proto.engine.v1 import engine_pb2 as pb
-from ..serving import Refusal
+from ..serving import RefusalError
 from . import catalogue, stateless, stepping
 from .device_batch import DeviceBatch
 from .leases import Lease, Leases, cost_of, gone, new_id
@@ -126,7 +126,7 @@ class EngineService:
         where = self._room(ticker, request.num_games)
         try:
             self._leases.reserve(cost, f"a lease of {request.num_games} games with these outputs")
-        except Refusal:
+        except RefusalError:
             ticker.room.give_back(where)
             raise
         try:
@@ -336,5 +336,5 @@ def tensor_specs(game: Game[Any], outputs: tuple[str, ...], num_games: int) -> l
     ]
 
 
-def _refusal(code: str, message: str) -> Refusal:
-    return Refusal(grpc.StatusCode[code], message)
+def _refusal(code: str, message: str) -> RefusalError:
+    return RefusalError(grpc.StatusCode[code], message)

@@ -16,7 +16,7 @@ from ...engine.game import Game
 from ...engine.keys import root_keys, zero_key
 from ...engine.transition import EngineState, start
 from ...proto.engine.v1 import engine_pb2 as pb
-from ..serving import Refusal
+from ..serving import RefusalError
 from .catalogue import MAX_BATCH, observation_encoding
 
 _SIZES = (1, 4, 16, 64, 256, 1024, MAX_BATCH)  # in which calls are compiled
@@ -160,5 +160,5 @@ def _check_number(num_games: int, what: str) -> None:
         raise _refusal(f"{what} of {num_games} games, expected 1 to {MAX_BATCH} (Capabilities.max_batch)")
 
 
-def _refusal(message: str) -> Refusal:
-    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
+def _refusal(message: str) -> RefusalError:
+    return RefusalError(grpc.StatusCode.INVALID_ARGUMENT, message)

@@ -10,7 +10,7 @@ import numpy as np
 from ...engine import slices
 from ...proto.engine.v1 import engine_pb2 as pb
 from ...proto.slice_reply import SliceReplyView, write
-from ..serving import Refusal
+from ..serving import RefusalError
 from .leases import CREDITS, Ask, Lease, Leases
 
 _ON_THE_WAY = 64  # requests of one stream that are read before their replies are written
@@ -27,7 +27,7 @@ async def answer(leases: Leases, request: pb.SliceRequest, remaining: float | No
       remaining: seconds to its deadline, None for none.
 
     Raises:
-      Refusal: it is not stepped.
+      RefusalError: it is not stepped.
     """
     reply = _accept(leases, request, remaining)
     return reply if isinstance(reply, bytes) else await reply
@@ -56,7 +56,7 @@ class Conversation:
         """Answers until the client has no more to ask.
 
         Raises:
-          Refusal: it was left.
+          RefusalError: it was left.
         """
         finished = False
         try:
@@ -64,7 +64,7 @@ class Conversation:
                 await self._context.write(await self._reply(*item))
                 self._places.release()
             if self._left:
-                raise Refusal(grpc.StatusCode.UNAVAILABLE, _LEAVING)
+                raise RefusalError(grpc.StatusCode.UNAVAILABLE, _LEAVING)
             await self._reading
             # gRPC shows a stream that broke off as one that ended, and cancels its handler a moment later.
             await asyncio.sleep(_DOUBT)
@@ -85,7 +85,7 @@ class Conversation:
     def _begin(self, request: pb.SliceRequest) -> Reply:
         try:
             reply = _accept(self._leases, request, None)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return _told(request, refusal)
         self._met.add(self._leases.find(request.lease_id))
         return reply
@@ -93,7 +93,7 @@ class Conversation:
     async def _reply(self, request: pb.SliceRequest, reply: Reply) -> bytes:
         try:
             return reply if isinstance(reply, bytes) else await reply
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return _told(request, refusal)
 
     def _break_off(self) -> None:
@@ -116,19 +116,20 @@ def _accept(leases: Leases, request: pb.SliceRequest, remaining: float | None) -
     if request.sequence in lease.asks:
         return lease.asks[request.sequence].wait()
     if request.sequence != lease.newest + 1:
-        raise Refusal(
+        raise RefusalError(
             grpc.StatusCode.FAILED_PRECONDITION,
             f"sequence is {request.sequence}, expected {lease.newest + 1} for the next step, or {lease.sequence} for "
             "the last reply again",
         )
     if len(lease.asks) >= CREDITS:
-        raise Refusal(
+        raise RefusalError(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             f"{CREDITS} steps of this lease are on the way, which are all its credits: wait for a reply, then send "
             f"{request.sequence} again",
         )
     if remaining is not None and remaining <= 0:
-        raise Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline had passed when the step came; it was not made")
+        message = "the deadline had passed when the step came; it was not made"
+        raise RefusalError(grpc.StatusCode.DEADLINE_EXCEEDED, message)
     actions, orders = _orders(lease, request)
     ask = Ask(request.sequence, actions, orders, None if remaining is None else now + remaining)
     reply = ask.wait()
@@ -151,13 +152,13 @@ def _orders(lease: Lease, request: pb.SliceRequest) -> tuple[np.ndarray, np.ndar
     return actions, np.where(chosen, slices.BEGIN_AGAIN | lease.mode, lease.moves)
 
 
-def _told(request: pb.SliceRequest, refusal: Refusal) -> bytes:
+def _told(request: pb.SliceRequest, refusal: RefusalError) -> bytes:
     error = pb.Error(code=_NUMBERS[refusal.code], message=refusal.message)
     return write(SliceReplyView(lease_id=request.lease_id, sequence=request.sequence, credits=CREDITS, error=error))
 
 
-def _wrong(message: str) -> Refusal:
-    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
+def _wrong(message: str) -> RefusalError:
+    return RefusalError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 _NUMBERS: Mapping[grpc.StatusCode, int] = {code: code.value[0] for code in grpc.StatusCode}

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 
 from ...proto.slice_reply import SliceReplyView, write
-from ..serving import Refusal
+from ..serving import RefusalError
 from .device_batch import DeviceBatch, Order, Outcome
 from .leases import CREDITS, Ask, Lease
 from .windows import Room, compiled_size
@@ -225,8 +225,8 @@ def _drop(lease: Lease) -> None:
     lease.asks = {number: ask for number, ask in lease.asks.items() if ask.taken}
     first = asks[0].sequence
     asks[0].answer(
-        Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, f"the deadline passed before step {first}, which was not made")
+        RefusalError(grpc.StatusCode.DEADLINE_EXCEEDED, f"the deadline passed before step {first}, which was not made")
     )
     for ask in asks[1:]:
         message = f"step {first} was dropped; send it again, then {ask.sequence}"
-        ask.answer(Refusal(grpc.StatusCode.FAILED_PRECONDITION, message))
+        ask.answer(RefusalError(grpc.StatusCode.FAILED_PRECONDITION, message))

@@ -4,8 +4,8 @@ A server is `serve(serving, services, say)`: settings, what to serve, and where 
 """
 
 from .arguments import add_arguments, from_args
-from .errors import Refusal, ServingError
+from .errors import RefusalError, ServingError
 from .server import Service, serve
 from .settings import Serving
 
-__all__ = ["Refusal", "Service", "Serving", "ServingError", "add_arguments", "from_args", "serve"]
+__all__ = ["RefusalError", "Service", "Serving", "ServingError", "add_arguments", "from_args", "serve"]

@@ -1,8 +1,8 @@
 """The door that every call goes through: who may come in, how large a request may be, and how a no is said.
 
 A call is looked at before its request is read, so that strangers cannot make the server hold what they send. Handlers
-are wrapped once, on their first call, to raise what they like: `Refusal` is told to the caller, anything else is logged
-and told as INTERNAL without a word of what it was.
+are wrapped once, on their first call, to raise what they like: `RefusalError` is told to the caller, anything else is
+logged and told as INTERNAL without a word of what it was.
 
 The size of a request is looked at here, up to twice the limit, so that the answer names the setting. Beyond that gRPC
 itself refuses the frame unread, with RESOURCE_EXHAUSTED and its own words ("Received message larger than max").
@@ -18,7 +18,7 @@ from typing import Any
 
 import grpc
 
-from .errors import Refusal
+from .errors import RefusalError
 
 log = logging.getLogger(__name__)
 
@@ -110,14 +110,14 @@ class Door(grpc.aio.ServerInterceptor):
             if len(request) > limit:
                 size = f"{len(request) / _MIB:.1f} MiB, more than the {self._max_mib} MiB that this server takes"
                 remedy = "send less at a time, or start the server with a larger --max-message-mib"
-                raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the request has {size}: {remedy}")
+                raise RefusalError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the request has {size}: {remedy}")
             if deserialize is None:
                 return request
             try:
                 return deserialize(request)
             except Exception as error:
                 expected = f"the request is no message that {method} takes: use the .proto of this server's version"
-                raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, expected) from error
+                raise RefusalError(grpc.StatusCode.INVALID_ARGUMENT, expected) from error
 
         return parse
 
@@ -130,11 +130,11 @@ class Door(grpc.aio.ServerInterceptor):
             calls.add(task)
             try:
                 if self._closed:  # its request came late
-                    raise Refusal(grpc.StatusCode.UNAVAILABLE, _DRAINING)
+                    raise RefusalError(grpc.StatusCode.UNAVAILABLE, _DRAINING)
                 return await call(request, context)
             except grpc.aio.BaseError:  # the handler has said its own no, or its caller has gone in the midst
                 raise
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 await context.abort(refusal.code, refusal.message)
             except asyncio.CancelledError:
                 if not self._closed:  # the caller has gone

@@ -7,8 +7,8 @@ class ServingError(ValueError):
     """A server cannot be started as it was asked for."""
 
 
-class Refusal(Exception):  # noqa: N818 (it is no error of the server)
-    """A handler's no: the caller gets this status and this message, and nothing is logged.
+class RefusalError(Exception):
+    """A handler's no, which is no error of the server: the caller gets this status and message, and nothing is logged.
 
     Attributes:
       code: the gRPC status.

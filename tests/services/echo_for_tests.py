@@ -26,7 +26,7 @@ class Echo:
         if word == b"wait":
             await asyncio.sleep(float(argument))
         elif word == b"refuse":
-            raise serving.Refusal(grpc.StatusCode.FAILED_PRECONDITION, "not before noon")
+            raise serving.RefusalError(grpc.StatusCode.FAILED_PRECONDITION, "not before noon")
         elif word == b"break":
             raise RuntimeError("the secret is 42")
         elif word == b"abort":

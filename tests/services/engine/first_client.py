@@ -3,16 +3,18 @@
 Plays random tic-tac-toe and checks each result by its own rules. Usage: first_client.py ADDRESS
 """
 
+import importlib
 import random
 import struct
 import sys
+from typing import Any
 
 import grpc
 
 sys.path.insert(0, ".")  # where the stubs were generated
 
-import first_contract_pb2 as pb  # pyright: ignore[reportMissingImports]
-import first_contract_pb2_grpc  # pyright: ignore[reportMissingImports]
+pb: Any = importlib.import_module("first_contract_pb2")
+first_contract_pb2_grpc: Any = importlib.import_module("first_contract_pb2_grpc")
 
 LINES = [(0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6)]
 
