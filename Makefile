@@ -23,10 +23,10 @@ train: $(VENV)/.ready ## train an agent: make train [GAME=connect4] [MINUTES=20]
 	$(BIN)/cartridge train $(GAME) --minutes $(MINUTES) --run-dir $(RUN_DIR)
 
 test: $(VENV)/.ready ## the tests, under ten minutes on two cores
-	$(BIN)/python -m pytest $(WORKERS) -m "not long"
+	$(BIN)/python -m pytest $(WORKERS) --timeout 600 -m "not long"
 
 test-long: $(VENV)/.ready ## all tests, those that take minutes too
-	$(BIN)/python -m pytest $(WORKERS)
+	$(BIN)/python -m pytest $(WORKERS) --timeout 7200
 
 lint: $(VENV)/.ready ## style
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+import signal
 import sys
 from types import ModuleType
 
@@ -11,6 +12,11 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores, on which torch's threads would wait busily
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell without job control starts what it puts in the background with Ctrl-C ignored, and children inherit that:
+# a command whose test presses Ctrl-C would never hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -137,6 +137,9 @@ def test_a_real_process_is_left_by_the_end_of_input_and_by_ctrl_c(
             if "  a b c" in line:  # the board is drawn, a move is awaited
                 break
         process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
-        assert process.wait(timeout=60) == 0
+        try:
+            rest, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0
     assert rest.endswith("left the game\n")
