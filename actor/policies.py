@@ -14,7 +14,8 @@ from ..engine import bits
 from ..engine.game import Game, State
 from ..engine.transition import EngineState, legal_actions, legal_words
 from .evaluators import Evaluator
-from .search import SearchConfig, search
+from .search import search
+from .settings import SearchConfig
 
 _PLAYOUT_VALUE_SCALE = 0.03  # one playout says little: with 0.4, 400 simulations lose nine games of ten to this
 

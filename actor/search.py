@@ -22,25 +22,9 @@ from .advance import advance
 from .chance_search import chance_search
 from .evaluators import Evaluator
 from .lookahead import look_ahead, supports, worth_trying
+from .settings import SearchConfig
 
 _REFUTED = -1e9
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchConfig:
-    """How hard to think.
-
-    `num_simulations` leaves are expanded per move. `gumbel_scale` is the exploration noise at the root, 0 in
-    evaluation. `lookahead` plies are solved exactly at the root and at every leaf, where the game allows it.
-    `value_scale` weighs values (in [-1, 1]) against the network's preferences. In games with chance only
-    `num_simulations` counts, and whether there is noise.
-    """
-
-    num_simulations: int = 32
-    num_considered: int = 16
-    gumbel_scale: float = 1.0
-    lookahead: int = 2
-    value_scale: float = 0.4
 
 
 @jax.tree_util.register_dataclass

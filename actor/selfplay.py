@@ -18,29 +18,10 @@ from ..engine.transition import EngineState, start
 from .advance import advance
 from .evaluators import Evaluator
 from .openings import draw_plies, random_openings
-from .search import SearchConfig, search
+from .search import search
+from .settings import SearchConfig, SelfPlayConfig
 
 _OPENING_MOVES = 4  # positions this early tell whether self-play still varies its openings
-
-
-@dataclasses.dataclass(frozen=True)
-class SelfPlayConfig:
-    """How games are played for training.
-
-    A share of `opening_fraction` of the games starts after up to `opening_plies` random moves. `trace_decay` is the λ
-    of the value targets: 1 for the outcome alone, 0 for the next search value alone.
-    """
-
-    num_games: int = 512
-    unroll_length: int = 32
-    opening_fraction: float = 0.6
-    opening_plies: int = 30
-    trace_decay: float = 0.9
-
-    @property
-    def rows_per_unroll(self) -> int:
-        """T * B, the samples that one unroll gives."""
-        return self.num_games * self.unroll_length
 
 
 @jax.tree_util.register_dataclass

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,26 +16,7 @@ from torch import Tensor
 from ..engine.spec import GameSpec, NetworkSpec
 from .losses import alphazero_loss
 from .network import Network
-
-
-@dataclasses.dataclass(frozen=True)
-class LearnerConfig:
-    """How the network is fitted.
-
-    The rate warms up over `warmup_updates`, then falls from `learning_rate` to `final_learning_rate` along a cosine of
-    progress. `average_decay` is the decay per update of the running average of the weights, which is what gets
-    published; 0 publishes the raw weights. `precision` "auto" takes bfloat16 where matrix products are faster in it.
-    """
-
-    batch_size: int = 1024
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-4
-    warmup_updates: int = 200
-    weight_decay: float = 1e-4
-    max_gradient_norm: float = 1.0
-    value_weight: float = 1.0
-    average_decay: float = 0.998
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+from .settings import LearnerConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jax
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
@@ -63,6 +62,8 @@ class Checkpoint:
 
 def named(tree: Any) -> dict[str, np.ndarray]:
     """The leaves of a pytree of NumPy arrays by their paths."""
+    import jax  # only here and below: a learner saves its part in a process without JAX
+
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
@@ -126,6 +127,8 @@ def matched(tree: Tree, arrays: Mapping[str, np.ndarray]) -> Tree:
     Raises:
       CheckpointError: some do not; all of them are named.
     """
+    import jax
+
     wrong = []
     for path, like in jax.tree_util.tree_leaves_with_path(tree):
         saved = arrays.get(jax.tree_util.keystr(path))

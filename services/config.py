@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ..actor.search import SearchConfig
-from ..actor.selfplay import SelfPlayConfig
+from ..actor.settings import SearchConfig, SelfPlayConfig
 from ..engine.spec import NetworkSpec, SpecError
-from ..learner.learner import LearnerConfig
+from ..learner.settings import LearnerConfig
 
 Overrides = Mapping[str, Mapping[str, Any]]  # section -> key -> value
 

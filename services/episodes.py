@@ -13,7 +13,8 @@ import numpy as np
 
 from ..actor.evaluators import network_evaluator
 from ..actor.network import Network, Params
-from ..actor.search import SearchConfig, search
+from ..actor.search import search
+from ..actor.settings import SearchConfig
 from ..engine.game import Game
 from ..engine.spec import SpecError
 from ..engine.transition import EngineState, start, transition

@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..actor.search import SearchConfig
+from ..actor.settings import SearchConfig
 from ..bench.rows import host
 from . import checkout, store
 from .evaluation import Agent, EvaluationError, MatchCheck, PositionCheck, evaluation_search, make_opponent

@@ -19,7 +19,7 @@ from ..actor.evaluators import network_evaluator, playout_evaluator
 from ..actor.match import Contender, Match, MatchResult, distinct_openings
 from ..actor.network import Network, Params, build
 from ..actor.policies import Policy, greedy_policy, playout_search, random_policy, search_policy
-from ..actor.search import SearchConfig
+from ..actor.settings import SearchConfig
 from ..engine.game import Game
 from ..engine.spec import SpecError, WeightsManifest
 from ..engine.transition import EngineState

@@ -16,7 +16,8 @@ from rich.table import Table
 
 from ..actor.evaluators import Evaluator, network_evaluator, playout_evaluator
 from ..actor.policies import playout_search, random_policy
-from ..actor.search import SearchConfig, SearchResult, require_searchable, search
+from ..actor.search import SearchResult, require_searchable, search
+from ..actor.settings import SearchConfig
 from ..engine.game import Game
 from ..engine.transition import EngineState, legal_actions, start, transition
 from ..registry import UnknownGameError, make_game

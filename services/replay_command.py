@@ -21,11 +21,10 @@ from ..replay import export
 from ..replay.export import Columns
 from ..replay.flaws import BATCH
 from ..replay.stats import Stats
-from . import replay_folder, replay_import, setting_flags, store
+from . import replay_folder, replay_import, replay_setup, setting_flags, store
 from .flags import whole_number
 from .replay_folder import MANIFEST, SHARD_ROWS, ReplayDataError, ReplayFolder
 from .saved_replay import SavedReplay
-from .trainer import replay_row
 
 _LARGEST = (1 << 31) - 1
 _EPILOG = """
@@ -147,7 +146,7 @@ def _opened(source: Path) -> tuple[Game[Any], dict[str, Any], Iterator[Columns]]
 
 
 def _facts(game: Game[Any], rows: int, capacity: int, inserted: int, sampled: int) -> dict[str, Any]:
-    leaves = jax.tree.leaves(replay_row(game))
+    leaves = jax.tree.leaves(replay_setup.row(game))
     row_bytes = sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)
     return {
         "game": game.spec.env_id,

@@ -21,9 +21,8 @@ from ..engine.spec import GameSpec
 from ..registry import make_game
 from ..replay import export
 from ..replay.export import PLACES, Columns, Episodes, Numbering
-from . import store
+from . import replay_setup, store
 from .saved_replay import SavedReplay
-from .trainer import replay_row
 
 MANIFEST = "manifest.json"
 EPISODES = "episodes.parquet"
@@ -158,7 +157,7 @@ class ReplayFolder:
             raise ReplayDataError(f"shard {name} is damaged: sha256 is {found[:12]}…, expected {expected[:12]}…")
 
     def _read(self, name: str, max_rows: int) -> Iterator[Columns]:
-        shapes = export.shapes(replay_row(self.game), self.game.spec.state_bytes)
+        shapes = export.shapes(replay_setup.row(self.game), self.game.spec.state_bytes)
         try:
             yield from parquet().read(self.root / name, self.game.spec, shapes, max_rows)
         except ReplayDataError:
@@ -230,7 +229,7 @@ def _write_shards(
     shards: list[dict[str, Any]] = []
     done, size = 0, min(shard_rows, _GROUP_ROWS)
     source = _cut(export.pieces(saved.state, size), shard_rows)
-    shapes = export.shapes(replay_row(saved.game), saved.game.spec.state_bytes)
+    shapes = export.shapes(replay_setup.row(saved.game), saved.game.spec.state_bytes)
     spec, layout = saved.game.spec, parquet().schema(saved.game.spec, shapes)
     while done < saved.num_rows:
         path, first = folder / f"transitions-{len(shards):05d}.parquet", done

@@ -13,11 +13,11 @@ from ..engine import codec
 from ..replay import export
 from ..replay.export import Columns
 from ..replay.flaws import BATCH, first_flaw
-from . import checkpoint, store, training
+from . import checkpoint, replay_setup, store, training
 from .config import TrainConfig
 from .replay_folder import ReplayDataError, ReplayFolder
 from .run_directory import RunDirectory, RunError
-from .trainer import Trainer, replay_row
+from .trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ def make_run(
     trainer = Trainer(folder.game, settings, description["created_at"])
     first = _first_rows(folder.manifest.rows_by_group, trainer.replay.capacity, truncate)
     dropped = sum(first)
-    row, count = replay_row(folder.game), 0
+    row, count = replay_setup.row(folder.game), 0
     for block in export.blocks(_wanted(folder, first, progress), trainer.rows_per_unroll):
         states = codec.split_words(folder.game, block["state"])
         trainer.replay.fill(export.rows(row, states, block))
@@ -101,7 +101,7 @@ def _wanted(folder: ReplayFolder, first: Sequence[int], progress: Callable[[int]
 
 def _require_flawless(folder: ReplayFolder, shard: str, start: int, piece: Columns) -> None:
     states = codec.split_words(folder.game, piece["state"])
-    flaw = first_flaw(folder.game, export.rows(replay_row(folder.game), states, piece), piece["move"])
+    flaw = first_flaw(folder.game, export.rows(replay_setup.row(folder.game), states, piece), piece["move"])
     if flaw is not None:
         row, what = flaw
         raise ReplayDataError(f"{shard} row {start + row}: {what}")

@@ -8,11 +8,10 @@ from ..engine.game import Game
 from ..registry import make_game
 from ..replay.limiter import Totals
 from ..replay.owner import ReplayState
-from . import checkpoint, config
+from . import checkpoint, config, replay_setup
 from .checkpoint import Checkpoint, CheckpointError
 from .config import TrainConfig
 from .run_directory import RunDirectory
-from .trainer import replay_layout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +42,7 @@ class SavedReplay:
             raise CheckpointError(
                 f"checkpoint {saved.step} of {root} is of {settings.game} {build}, installed is {game.spec.build_id}"
             )
-        layout = replay_layout(game, settings, saved.state["capacity"])
+        layout = replay_setup.layout(game, settings, saved.state["capacity"])
         _, state = checkpoint.matched((None, layout), saved.arrays)
         return cls(root.resolve().name, saved.step, game, settings, state, Totals(**saved.state["replay"]))
 

@@ -25,14 +25,14 @@ from ..engine import border
 from ..engine.game import Game
 from ..learner import publish
 from ..learner.learner import Batch, Learner
-from ..replay import limiter, owner
-from ..replay.batches import PolicyBatch, policy_batch
+from ..replay import limiter
+from ..replay.batches import policy_batch
 from ..replay.feed import torch_batches
-from ..replay.limiter import RateLimit, Totals
-from ..replay.owner import Replay, ReplayState
+from ..replay.limiter import Totals
+from ..replay.owner import ReplayState
 from ..replay.resize import resized
-from ..replay.samplers import Draws, Prioritised, Sampler, Uniform, importance_weights
-from . import checkpoint
+from ..replay.samplers import Draws, importance_weights
+from . import checkpoint, replay_setup
 from .checkpoint import Checkpoint, CheckpointError
 from .config import TrainConfig
 
@@ -65,8 +65,8 @@ class Trainer:
         self._compile()
         play_key, sample_key = jax.random.split(jax.random.PRNGKey(config.run.seed))
         self._games = self._begin(play_key)
-        self._limit = _limit(config)
-        self.replay = _replay(game, config, self._limit, sample_key)
+        self._limit = replay_setup.limit(config)
+        self.replay = replay_setup.replay(game, config, sample_key, partial(policy_batch, game))
         self._publish()
 
     @property
@@ -116,7 +116,7 @@ class Trainer:
         """
         _require_same(saved.state.get("identity", {}), self._identity())
         capacity = saved.state["capacity"]
-        layout = replay_layout(self.game, self.config, capacity)
+        layout = replay_setup.layout(self.game, self.config, capacity)
         games, state = checkpoint.matched((self._games, layout), saved.arrays)
         self._games = jax.tree.map(partial(jnp.array, copy=True), games)
         state, dropped = (state, 0) if capacity == self.replay.capacity else self._resized(state, truncate)
@@ -128,7 +128,7 @@ class Trainer:
 
     def _resized(self, state: ReplayState[Any], truncate: bool) -> tuple[ReplayState[Any], int]:
         """The saved replay in the room that it has now."""
-        moved, dropped = resized(state, _sampler(self.config), self.replay.capacity)
+        moved, dropped = resized(state, replay_setup.sampler(self.config), self.replay.capacity)
         if dropped and not truncate:
             raise CheckpointError(
                 f"the checkpoint holds {int(state.ring.size.sum()):,} rows and replay.capacity is "
@@ -297,50 +297,6 @@ class _Clock:
     def total(self) -> float:
         """Seconds until the last lap."""
         return self._last - self._start
-
-
-def _limit(config: TrainConfig) -> RateLimit:
-    """Each move is drawn `samples_per_move` times on average; the trainer draws what is due, so it never waits."""
-    replay = config.replay
-    due = replay.samples_per_move * config.selfplay.rows_per_unroll + config.learner.batch_size
-    return RateLimit(replay.samples_per_move, replay.min_rows, min_error=0.0, max_error=2 * due)
-
-
-def _capacity(config: TrainConfig) -> int:
-    """Whole unrolls, at least as many rows as asked."""
-    block = config.selfplay.rows_per_unroll
-    return -(-config.replay.capacity // block) * block
-
-
-def _sampler(config: TrainConfig) -> Sampler[Any]:
-    prioritised = config.replay.sampler == "prioritised"
-    return Prioritised(config.replay.priority_exponent) if prioritised else Uniform()
-
-
-def _replay(game: Game[Any], config: TrainConfig, limit: RateLimit, key: Array) -> Replay[Any, PolicyBatch]:
-    """A ring of unrolls."""
-    return Replay(
-        replay_row(game),
-        _capacity(config),
-        config.selfplay.rows_per_unroll,
-        _sampler(config),
-        key,
-        prepare=partial(policy_batch, game),
-        columns=config.selfplay.num_games,
-        limit=limit,
-    )
-
-
-def replay_layout(game: Game[Any], config: TrainConfig, capacity: int) -> ReplayState[Any]:
-    """The shapes and dtypes of a snapshot of a trainer's replay of `capacity` rows, and nothing behind them."""
-    block, columns = config.selfplay.rows_per_unroll, config.selfplay.num_games
-    row, sampler = replay_row(game), _sampler(config)
-    return jax.eval_shape(lambda: owner.start(row, capacity, block, sampler, jax.random.PRNGKey(0), columns=columns))
-
-
-def replay_row(game: Game[Any]) -> Any:
-    """The shapes and dtypes of one row."""
-    return jax.eval_shape(lambda: selfplay.sample_row(game))
 
 
 def _require_same(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -11,7 +11,8 @@ import pytest
 from cartridge import make_game
 from cartridge.actor.evaluators import playout_evaluator
 from cartridge.actor.policies import playout_search, random_policy, search_policy
-from cartridge.actor.search import SearchConfig, search
+from cartridge.actor.search import search
+from cartridge.actor.settings import SearchConfig
 from cartridge.engine.spec import SpecError
 from cartridge.engine.transition import EngineState, start, transition
 

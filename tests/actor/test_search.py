@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cartridge.actor.evaluators import Evaluator, playout_evaluator
-from cartridge.actor.search import SearchConfig, SearchResult, search
+from cartridge.actor.search import SearchResult, search
+from cartridge.actor.settings import SearchConfig
 from cartridge.engine import batch
 from cartridge.engine.game import Game
 from cartridge.engine.spec import SpecError

@@ -9,17 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cartridge.actor.search import SearchConfig
 from cartridge.actor.selfplay import (
     Moves,
     Samples,
-    SelfPlayConfig,
     SelfPlayState,
     SelfPlayStats,
     begin,
     returns,
     unroll,
 )
+from cartridge.actor.settings import SearchConfig, SelfPlayConfig
 from cartridge.engine.game import Game
 from cartridge.engine.transition import EngineState, Transition, transition
 from cartridge.games.tictactoe import TicTacToe

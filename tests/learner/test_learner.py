@@ -9,7 +9,8 @@ import pytest
 import torch
 from cartridge.engine.spec import NetworkSpec
 from cartridge.games.tictactoe import TicTacToe
-from cartridge.learner.learner import Batch, Learner, LearnerConfig, NotFiniteError, learning_rate
+from cartridge.learner.learner import Batch, Learner, NotFiniteError, learning_rate
+from cartridge.learner.settings import LearnerConfig
 from torch import Tensor
 
 GAME, SPEC = TicTacToe.spec, NetworkSpec(width=8, blocks=1)

@@ -19,8 +19,9 @@ from cartridge.engine.transition import EngineState, legal_actions, observe
 from cartridge.games.connect4 import Connect4, Connect4State
 from cartridge.games.tictactoe import TicTacToe
 from cartridge.learner import network as torch_network
-from cartridge.learner.learner import Batch, Learner, LearnerConfig, learning_rate
+from cartridge.learner.learner import Batch, Learner, learning_rate
 from cartridge.learner.publish import export
+from cartridge.learner.settings import LearnerConfig
 from jax import Array
 
 SPECS = [

@@ -13,7 +13,7 @@ import pytest
 from cartridge.actor.match import Contender, Match
 from cartridge.actor.network import Params, apply, build, init_params
 from cartridge.actor.policies import Policy, random_policy
-from cartridge.actor.search import SearchConfig
+from cartridge.actor.settings import SearchConfig
 from cartridge.engine.spec import NetworkSpec, SpecError
 from cartridge.engine.transition import EngineState, observe
 from cartridge.games.tictactoe import TicTacToe
