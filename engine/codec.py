@@ -76,6 +76,11 @@ def row_bytes(spec: GameSpec, encoding: str) -> int:
     return _row_bytes(*_layout(spec, encoding))
 
 
+def row_shape(spec: GameSpec, encoding: str) -> tuple[int, ...]:
+    """The shape of one game's array; `CodecError` where the spec does not declare the encoding."""
+    return _layout(spec, encoding)[1]
+
+
 def decode_rows(encoding: str, data: bytes | bytearray | memoryview, row: tuple[int, ...]) -> np.ndarray:
     """[B, *row] behind bytes of a layout, for those who have no spec: clients, which are told names and shapes.
 

@@ -74,6 +74,20 @@ class GameSpec:
         listed = self.num_chance_outcomes
         self._require(self.stochastic or not listed, "num_chance_outcomes", "0 where stochastic is False")
 
+    def to_json(self) -> str:
+        """The fields as a JSON object, for those who have no such game at hand."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "GameSpec":
+        """Rebuilds a spec from `to_json`; `SpecError` if it does not fit."""
+        try:
+            fields = json.loads(text)
+            options = tuple((str(name), str(value)) for name, value in fields["options"])
+            return cls(**fields | {"options": options, "observation_shape": tuple(fields["observation_shape"])})
+        except (TypeError, KeyError, ValueError) as error:
+            raise SpecError(f"this describes no game: {error}") from error
+
     def _require(self, holds: bool, name: str, expected: str) -> None:
         if not holds:
             raise SpecError(f"spec.{name} is {getattr(self, name)!r}, expected {expected}")

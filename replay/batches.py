@@ -41,16 +41,33 @@ class PolicyBatch:
     age: Array  # i32[N], rows written since
 
 
-def policy_batch(game: Game[State], ring: Ring[Any], draws: Draws, key: Array) -> PolicyBatch:
-    """What a learner reads of the drawn rows; with `game` bound, a `prepare` for `owner.Replay`."""
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ViewedRows:
+    """N rows as they were drawn, each under a random symmetry."""
+
+    state: EngineState[Any]  # [N]
+    policy: Array  # f32[N, A]
+    value: Array  # f32[N]
+    age: Array  # i32[N], rows written since
+
+
+def viewed_rows(game: Game[State], ring: Ring[Any], draws: Draws, key: Array) -> ViewedRows:
+    """The drawn rows; with `game` bound, a `prepare` for `owner.Replay`."""
     rows: PolicyRows = rings.rows_at(ring, draws.slot)
     states, policy = _random_view(game, rows, key)
+    return ViewedRows(states, policy, rows.value, rings.age(ring, draws.slot))
+
+
+def policy_batch(game: Game[State], ring: Ring[Any], draws: Draws, key: Array) -> PolicyBatch:
+    """What a learner reads of the drawn rows; with `game` bound, a `prepare` for `owner.Replay`."""
+    rows = viewed_rows(game, ring, draws, key)
     return PolicyBatch(
-        observation=jax.vmap(lambda state: observe(game, state))(states),
-        legal_actions=jax.vmap(lambda state: legal_actions(game, state))(states),
-        policy=policy,
+        observation=jax.vmap(lambda state: observe(game, state))(rows.state),
+        legal_actions=jax.vmap(lambda state: legal_actions(game, state))(rows.state),
+        policy=rows.policy,
         value=rows.value,
-        age=rings.age(ring, draws.slot),
+        age=rows.age,
     )
 
 

@@ -86,7 +86,7 @@ class Replay(Generic[Row, Batch]):
         groups: int = 1,
         limit: RateLimit | None = None,
     ) -> None:
-        self._state = start(row, capacity, block, sampler, key, columns, groups)
+        self._state, self._sampler = start(row, capacity, block, sampler, key, columns, groups), sampler
         self._totals, self._limit, self._changed = Totals(), limit, threading.Condition()
         self._add = jax.jit(partial(_add, sampler), donate_argnums=0)
         self._draw = jax.jit(partial(_draw, sampler, prepare), static_argnums=3)
@@ -171,6 +171,15 @@ class Replay(Generic[Row, Batch]):
             wrong = np.asarray(refused)
             if wrong.any():
                 raise PriorityError(_refusal(draws, priorities, np.flatnonzero(wrong)))
+
+    def clear(self) -> None:
+        """Forgets all rows, and with them the totals."""
+        with self._changed:
+            ring, key = self._state.ring, self._state.key
+            one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), ring.storage)
+            self._state = start(one, ring.capacity, ring.block, self._sampler, key, ring.columns, ring.groups)
+            self._totals = Totals()
+            self._changed.notify_all()
 
     def snapshot(self) -> tuple[ReplayState[Any], Totals]:
         """A copy of all there is on the host, as NumPy arrays; nothing is added or drawn meanwhile."""

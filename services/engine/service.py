@@ -320,16 +320,10 @@ class EngineService:
 def tensor_specs(game: Game[Any], outputs: tuple[str, ...], num_games: int) -> list[pb.TensorSpec]:
     """How the tensors of a reply for so many games are laid out."""
     spec = game.spec
-    rows = {
-        "obs": spec.observation_shape,
-        "mask": (spec.num_actions,),
-        "player": (),
-        "state": (spec.state_bytes // 4,),
-    }
     return [
         pb.TensorSpec(
             encoding=name,
-            shape=(num_games, *rows[name.partition(":")[0]]),
+            shape=(num_games, *codec.row_shape(spec, name)),
             num_bytes=num_games * codec.row_bytes(spec, name),
         )
         for name in outputs

@@ -4,8 +4,19 @@ A server is `serve(serving, services, say)`: settings, what to serve, and where 
 """
 
 from .arguments import add_arguments, from_args
+from .dialogue import Dialogues, leaving
 from .errors import RefusalError, ServingError
 from .server import Service, serve
 from .settings import Serving
 
-__all__ = ["RefusalError", "Service", "Serving", "ServingError", "add_arguments", "from_args", "serve"]
+__all__ = [
+    "Dialogues",
+    "RefusalError",
+    "Service",
+    "Serving",
+    "ServingError",
+    "add_arguments",
+    "from_args",
+    "leaving",
+    "serve",
+]

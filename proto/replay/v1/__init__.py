@@ -1,0 +1,1 @@
+"""Stubs of replay.v1."""
