@@ -10,17 +10,24 @@
 `cartridge.client.aio` is the same for asyncio.
 """
 
+from .batches import ReplayInfo, Sampled
 from .channel import CallError, Credentials, LeaseLostError, Patience
 from .engine import Engine, Lease
+from .replay import Appender, Replay, Sampler
 from .slices import Shown, Step
 
 __all__ = [
+    "Appender",
     "CallError",
     "Credentials",
     "Engine",
     "Lease",
     "LeaseLostError",
     "Patience",
+    "Replay",
+    "ReplayInfo",
+    "Sampled",
+    "Sampler",
     "Shown",
     "Step",
 ]

@@ -3,7 +3,7 @@
 import dataclasses
 import random
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -12,6 +12,8 @@ import grpc.aio
 from ..proto.channel import client_options
 
 _PASSING = (grpc.StatusCode.UNAVAILABLE,)  # what another try may mend; each call of ours is safe to send again
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class CallError(RuntimeError):
@@ -105,9 +107,34 @@ def told(error: grpc.RpcError) -> CallError:
     return call_error(_code(error), details or "")
 
 
+def refused(number: int, message: str, *, of_lease: bool = False) -> CallError:
+    """A server's no to one request of a stream, whose status came as a number."""
+    return call_error(_CODES.get(number, grpc.StatusCode.UNKNOWN), message, of_lease=of_lease)
+
+
 def call_error(code: grpc.StatusCode, message: str, *, of_lease: bool = False) -> CallError:
     """A server's no."""
     return (LeaseLostError if of_lease and code is grpc.StatusCode.NOT_FOUND else CallError)(code, message)
+
+
+def full_names(there: Sequence[str], wanted: Sequence[str], whose: str) -> list[str]:
+    """Full names of outputs: `obs` is the smallest layout that holds an observation, `obs:f32` the one in floats.
+
+    Raises:
+      ValueError: one that is not `there`.
+    """
+    found = []
+    for name in wanted:
+        fitting = [full for full in there if full == name or _is_short_for(name, full)]
+        if not fitting:
+            raise ValueError(f"{whose} has no output {name!r}: there are {', '.join(there)}")
+        found.append(fitting[-1])  # layouts of an observation go from large to small
+    return found
+
+
+def _is_short_for(name: str, full: str) -> bool:
+    """`obs`, `obs:bits` and `obs:bits84` are short for `obs:bits84:v1`."""
+    return bool(name) and full.startswith(name) and full[len(name) : len(name) + 1] in ":x0123456789"
 
 
 def _target(address: str) -> str:

@@ -4,55 +4,29 @@ A lease is stepped over a stream. Where the connection breaks, the client opens 
 answered: every step has a number, so that none is made twice.
 """
 
-import queue
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
-import grpc
 import numpy as np
 
 from ..proto import slice_reply
 from ..proto.engine.v1 import engine_pb2 as pb
 from ..proto.engine.v1 import engine_pb2_grpc
 from . import slices
-from .channel import CallError, Credentials, Patience, passing, told
+from .channel import CallError, Credentials, Patience
+from .connection import Connection, Pipeline
 from .slices import Step
 
 _STREAM = "/engine.v1.Engine/StepStream"
 _RESTORE = "/engine.v1.Engine/Restore"
 
-Given = TypeVar("Given")
 
-
-class Engine:
-    """A server's games. Use as a context manager, or `close` it.
-
-    Args:
-      address: `HOST:PORT` or `unix:PATH`.
-    """
+class Engine(Connection):
+    """A server's games."""
 
     def __init__(self, address: str, credentials: Credentials | None = None, patience: Patience | None = None) -> None:
-        self._credentials = credentials or Credentials()
-        self.patience = patience or Patience()
-        self.channel = self._credentials.open(address)
+        super().__init__(address, credentials, patience)
         self._stub: Any = engine_pb2_grpc.EngineStub(self.channel)
-
-    def __enter__(self) -> "Engine":
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self.close()
-
-    @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What goes with every call."""
-        return self._credentials.metadata
-
-    def close(self) -> None:
-        """Closes the channel. Leases that were not released expire."""
-        self.channel.close()
 
     def games(self) -> list[pb.Capabilities]:
         """All games of the server."""
@@ -111,17 +85,6 @@ class Engine:
         )
         return Lease(self, self.call(self._stub.Acquire, asked), num_games)
 
-    def call(self, method: Callable[..., Given], message: Any) -> Given:
-        """One call, tried again while the server cannot be reached; `CallError` where it fails for good."""
-        pauses = self.patience.pauses()
-        while True:
-            try:
-                return method(message, metadata=self.metadata)
-            except grpc.RpcError as error:
-                pause = next(pauses, None) if passing(error) else None
-                if pause is None:
-                    raise told(error) from error
-                time.sleep(pause)
 
 
 class Lease:
@@ -130,9 +93,8 @@ class Lease:
     def __init__(self, engine: Engine, lease: pb.Lease, num_games: int) -> None:
         self._engine, self.lease, self.num_games = engine, lease, num_games
         self._stub: Any = engine_pb2_grpc.EngineStub(engine.channel)
-        self._waiting: deque[pb.SliceRequest] = deque()  # sent and not yet answered
+        self._pipeline = Pipeline(engine, _STREAM, pb.SliceRequest.SerializeToString, slice_reply.read)
         self._sequence = lease.first.sequence
-        self._stream: _Stream | None = None
         self.first = slices.step_of(lease, num_games, slice_reply.read(lease.first.SerializeToString()))
 
     def __enter__(self) -> "Lease":
@@ -158,21 +120,14 @@ class Lease:
         """The first half of `step`: several may be sent before the first is received, up to the server's credits."""
         message = slices.request(self.lease, self.num_games, self._sequence + 1, actions, begin_again)
         self._sequence += 1
-        self._waiting.append(message)
-        if self._stream is None:
-            self._stream = _Stream(self._engine)
-        self._stream.send(message)
+        self._pipeline.send(message)
 
     def receive(self) -> Step:
         """The second half: the reply to the oldest step that was sent and not received."""
-        if not self._waiting:
-            raise ValueError("nothing was sent whose reply could be received")
-        reply = self._next()
-        asked = self._waiting.popleft()
+        reply = self._pipeline.receive()
         if reply.error is not None:  # nothing that was sent after it is made either
-            self._sequence = asked.sequence - 1
-            self._waiting.clear()
-            self._close()
+            self._sequence = reply.sequence - 1
+            self._pipeline.drop()
         return slices.step_of(self.lease, self.num_games, reply)
 
     def renew(self) -> float:
@@ -181,7 +136,7 @@ class Lease:
 
     def release(self) -> None:
         """Gives the games back."""
-        self._close()
+        self._pipeline.drop()
         self._engine.call(self._stub.Release, pb.ReleaseRequest(lease_id=self.lease.lease_id))
 
     def snapshot(self) -> pb.SliceSnapshot:
@@ -193,48 +148,3 @@ class Lease:
         call = self._engine.channel.unary_unary(_RESTORE, pb.RestoreRequest.SerializeToString, slice_reply.read)
         asked = pb.RestoreRequest(lease_id=self.lease.lease_id, snapshot=snapshot)
         return slices.step_of(self.lease, self.num_games, self._engine.call(call, asked))
-
-    def _next(self) -> slice_reply.SliceReplyView:
-        pauses = self._engine.patience.pauses()
-        while True:
-            try:
-                if self._stream is None:
-                    self._stream = _Stream(self._engine)
-                    for message in self._waiting:
-                        self._stream.send(message)
-                return self._stream.receive()
-            except (grpc.RpcError, CallError) as error:
-                self._stream = None
-                lost = error if isinstance(error, CallError) else told(error)
-                pause = next(pauses, None) if passing(lost) else None
-                if pause is None:
-                    raise lost from error
-                time.sleep(pause)
-
-    def _close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-
-class _Stream:
-    """Requests go out by a queue, which gRPC reads on a thread of its own."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._requests: queue.SimpleQueue[pb.SliceRequest | None] = queue.SimpleQueue()
-        open_stream = engine.channel.stream_stream(_STREAM, pb.SliceRequest.SerializeToString, slice_reply.read)
-        requests: Iterator[pb.SliceRequest] = iter(self._requests.get, None)
-        self._call: Any = open_stream(requests, metadata=engine.metadata)
-
-    def send(self, message: pb.SliceRequest) -> None:
-        self._requests.put(message)
-
-    def receive(self) -> slice_reply.SliceReplyView:
-        for reply in self._call:
-            return reply
-        raise CallError(grpc.StatusCode.UNAVAILABLE, "the server ended the stream before it had answered")
-
-    def close(self) -> None:
-        """Ends the stream in peace: the server keeps the lease."""
-        self._requests.put(None)
-

@@ -4,13 +4,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import grpc
 import numpy as np
 
 from ..engine import codec
 from ..proto.engine.v1 import engine_pb2 as pb
 from ..proto.slice_reply import Buffer, SliceReplyView
-from .channel import call_error
+from .channel import full_names, refused
 
 AUTO_RESET = {
     "same_step": pb.AUTO_RESET_SAME_STEP,
@@ -18,7 +17,6 @@ AUTO_RESET = {
     "disabled": pb.AUTO_RESET_DISABLED,
 }
 _TERMINATED, _TRUNCATED, _ILLEGAL = 1, 2, 4
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,27 +88,6 @@ class Step(Shown):
         return self.ends & _ILLEGAL != 0
 
 
-def outputs_of(capabilities: pb.Capabilities, wanted: Sequence[str]) -> list[str]:
-    """Full names of outputs: `obs` is the smallest layout that holds an observation, `obs:f32` the one in floats.
-
-    Raises:
-      ValueError: one that the game does not have.
-    """
-    found = []
-    for name in wanted:
-        fitting = [full for full in capabilities.outputs if full == name or _is_short_for(name, full)]
-        if not fitting:
-            there = ", ".join(capabilities.outputs)
-            raise ValueError(f"{capabilities.id.env_id} has no output {name!r}: there are {there}")
-        found.append(fitting[-1])  # layouts of an observation go from large to small
-    return found
-
-
-def _is_short_for(name: str, full: str) -> bool:
-    """`obs`, `obs:bits` and `obs:bits84` are short for `obs:bits84:v1`."""
-    return bool(name) and full.startswith(name) and full[len(name) : len(name) + 1] in ":x0123456789"
-
-
 def acquire_request(
     capabilities: pb.Capabilities,
     env_id: str,
@@ -131,7 +108,7 @@ def acquire_request(
         num_games=num_games,
         seed=seed,
         auto_reset=AUTO_RESET[auto_reset],
-        outputs=outputs_of(capabilities, outputs),
+        outputs=full_names(capabilities.outputs, outputs, capabilities.id.env_id),
         ttl_ms=round(1000 * ttl),
         trusted=trusted,
         spec_fingerprint=spec_fingerprint,
@@ -170,8 +147,7 @@ def step_of(lease: pb.Lease, num_games: int, reply: SliceReplyView) -> Step:
       CallError: it is a refusal; `LeaseLostError` where the lease is gone.
     """
     if reply.error is not None:
-        code = _CODES.get(reply.error.code, grpc.StatusCode.UNKNOWN)
-        raise call_error(code, reply.error.message, of_lease=True)
+        raise refused(reply.error.code, reply.error.message, of_lease=True)
     names = [tensor.encoding for tensor in lease.tensors]
     players = lease.capabilities.num_players
     rewards = np.frombuffer(reply.rewards, "<f4").reshape(-1, players) if len(reply.rewards) else None

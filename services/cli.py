@@ -19,7 +19,7 @@ _COMMANDS = {
     "eval": ("evaluate_command", "measure an agent: solved positions, matches"),
     "play": ("play_command", "play in the terminal, against an agent or alone"),
     "bench": ("bench_command", "measure the engine's or the replay's speed, with peers beside it"),
-    "serve": ("serve_command", "serve the engine to programs in any language"),
+    "serve": ("serve_command", "serve the engine, replay or weights to other processes"),
     "replay": ("replay_command", "export the positions a run learns from, import them, describe them"),
     "doctor": ("doctor_command", "check this machine: devices, versions, what is missing"),
 }

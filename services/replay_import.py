@@ -13,7 +13,7 @@ from ..engine import codec
 from ..replay import export
 from ..replay.export import Columns
 from ..replay.flaws import BATCH, first_flaw
-from . import checkpoint, replay_setup, store, training
+from . import checkpoint, new_run, replay_setup, store, training
 from .config import TrainConfig
 from .replay_folder import ReplayDataError, ReplayFolder
 from .run_directory import RunDirectory, RunError
@@ -43,7 +43,7 @@ def make_run(
       RunError: there is a run already, or the folder cannot be written to.
     """
     RunDirectory.require_free(root)
-    description = training.description(settings)
+    description = new_run.description(settings, training.torch_device())
     trainer = Trainer(folder.game, settings, description["created_at"])
     first = _first_rows(folder.manifest.rows_by_group, trainer.replay.capacity, truncate)
     dropped = sum(first)

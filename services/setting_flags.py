@@ -4,11 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-import jax
-
-from ..actor.search import require_searchable
 from ..engine.spec import GameSpec, SpecError
-from ..registry import make_game
 from . import config
 from .config import TrainConfig
 from .presets import preset
@@ -35,6 +31,10 @@ def settings(game: str, args: argparse.Namespace) -> TrainConfig:
     Raises:
       ConfigError: a setting that does not fit, or an algorithm that does not fit the game.
     """
+    import jax  # only where a run begins: `cartridge serve engine` reads its flags without it
+
+    from ..registry import make_game
+
     spec = make_game(game).spec  # an unknown game is refused before anything else is looked at
     _require_fit(spec)
     return config.build(
@@ -62,6 +62,8 @@ def given(args: argparse.Namespace) -> dict[str, dict[str, str]]:
 
 def _require_fit(spec: GameSpec) -> None:
     """AlphaZero searches, and learns values in [-1, 1], the results of games between players."""
+    from ..actor.search import require_searchable
+
     try:
         require_searchable(spec)
         if spec.num_players == 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
-from . import config, report, setting_flags, training
+from . import config, new_run, report, setting_flags, training
 from .console import RunView
 from .mirror import Mirror, is_url
 from .run_directory import RunDirectory
@@ -63,7 +63,7 @@ def _created(args: argparse.Namespace) -> RunDirectory:
     settings = setting_flags.settings(args.game, args)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     root = args.run_dir or Path("runs") / f"{args.game.replace(':', '-')}-{stamp}"
-    return training.create(root, settings)
+    return new_run.create(root, settings, training.torch_device())
 
 
 def _resumed(args: argparse.Namespace) -> RunDirectory:
@@ -80,5 +80,5 @@ def _resumed(args: argparse.Namespace) -> RunDirectory:
     else:
         directory = RunDirectory.open(Path(args.resume))
     if flags:
-        training.change(directory, flags)
+        new_run.change(directory, flags)
     return directory

@@ -1,23 +1,18 @@
 """One run from start to report: drives the trainer, keeps its folder, stops when asked and says how to go on."""
 
 import dataclasses
-import datetime
 import signal
 import time
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import jax
 import torch
 
-from ..bench.rows import host
 from ..engine.game import Game
 from ..registry import make_game
-from . import checkout, checkpoint, config, store
-from .config import Overrides, TrainConfig
+from . import checkpoint, config
 from .console import RunView
 from .episodes import SelfGame
 from .evaluation import PositionCheck, evaluation_search
@@ -27,7 +22,6 @@ from .run_directory import RunDirectory
 from .saver import Saver
 from .tracking import Tracker
 from .trainer import Trainer
-from .versions import package_versions
 
 
 class Run:
@@ -173,40 +167,9 @@ class Run:
             self.evaluate()
 
 
-def create(root: Path, settings: TrainConfig) -> RunDirectory:
-    """A new run's folder."""
-    return RunDirectory.create(root, description(settings))
-
-
-def description(settings: TrainConfig) -> dict[str, Any]:
-    """What run.json says of a new run: everything that is needed to reproduce its numbers."""
-    return {
-        "config": settings.to_json(),
-        "config_hash": settings.hash(),
-        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "game_build": make_game(settings.game).spec.build_id,
-        "versions": package_versions(),
-        "host": host(),
-        "device": {"jax": str(jax.devices()[0]), "torch": "cuda" if torch.cuda.is_available() else "cpu"},
-        "seed": settings.run.seed,
-        "git": checkout.commit(),
-    }
-
-
-def change(directory: RunDirectory, overrides: Overrides) -> None:
-    """Lets a resumed run go on longer than it was first told to, or with more or less room for replay.
-
-    Time given now ends the run by time, and updates by updates, whichever it was before.
-    """
-    directory.lock()
-    described = directory.describe()
-    settings = described["config"]
-    run = overrides.get("run", {})
-    if "minutes" in run and "updates" not in run:
-        settings["run"]["updates"] = 0
-    sections = {name: settings[name] for name in config.sections()}
-    changed = config.build(settings["game"], settings["algo"], sections, overrides)
-    store.write_json(directory.root / "run.json", described | {"config": changed.to_json()})
+def torch_device() -> str:
+    """Where torch computes."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclasses.dataclass

@@ -47,8 +47,8 @@ class Rows:
         self.outputs = outputs(game.spec)
         self._show = jax.jit(functools.partial(slices.show, game), static_argnums=1)
 
-    def read(self, request: pb.AppendRequest) -> Any:
-        """A chunk as a block of the ring.
+    def read(self, request: pb.AppendRequest, *, looked_at: bool = False) -> Any:
+        """A chunk as a block of the ring; its rows are looked at one by one, unless they were before.
 
         Raises:
           RefusalError: it is no chunk of this run; the message says what was expected.
@@ -67,7 +67,8 @@ class Rows:
             arrays[column.encoding.partition(":")[0]] = codec.decode_rows(column.encoding, data, tuple(column.shape))
         states = codec.split_words(self.game, arrays["state"])
         block = export.rows(self._row, states, arrays)
-        self._require_flawless(block)
+        if not looked_at:
+            self._require_flawless(block)
         return block
 
     def add(self, block: Any) -> None:

@@ -208,7 +208,7 @@ class ReplayService:
             await self._on_disk(self._log.write, chunks)
         except OSError as error:
             log.warning("cannot write to the append log: %s", error)
-            text = f"the append log cannot be written to ({error.strerror}): the chunk is not stored, send it again later"
+            text = f"the append log cannot be written to ({error.strerror}): the chunk is not stored, send it later"
             return _refusal("RESOURCE_EXHAUSTED", text)
         except Exception as error:
             log.exception("the append log is lost")

@@ -19,7 +19,7 @@ import pytest
 from cartridge.games.tictactoe import TicTacToe
 from cartridge.learner import publish
 from cartridge.learner.learner import Learner
-from cartridge.services import config, store, training
+from cartridge.services import config, new_run, store
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -176,7 +176,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of tictactoe that was never trained, with weights versions 0 and 3. Tests copy it before they change it."""
     settings = config.build("tictactoe", "alphazero", TINY)
     root = tmp_path_factory.mktemp("runs") / "small"
-    run = training.create(root, settings)
+    run = new_run.create(root, settings)
     for version in (0, 3):
         tensors = Learner(TicTacToe.spec, settings.network, settings.learner, seed=version, device="cpu").published()
         run.publish(

@@ -254,12 +254,11 @@ def test_a_lost_connection_is_taken_up_again(server: str) -> None:
     """The client's stream breaks; it goes on with the same lease, and no step is made twice."""
     with Engine(server, patience=Patience(20.0)) as engine, engine.acquire("connect4", 2, outputs=("state",)) as lease:
         assert lease.step([3, 3]).sequence == 1
-        stream = lease._stream
+        stream = lease._pipeline._stream
         assert stream is not None
         stream._call.cancel()
         with pytest.raises(CallError):  # cancelled by us, which no retry mends
             lease.step([3, 3])
-        lease._stream = None
         shown = lease.receive()
         assert shown.sequence == 2
         assert (shown.state[:, -1] == 2).all()  # two moves were made

@@ -1,53 +1,28 @@
 """The engine's client for asyncio: the twin of `engine.py`, with the same names and the same rules."""
 
-import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
-import grpc
 import numpy as np
 
-from ..proto import slice_reply
-from ..proto.engine.v1 import engine_pb2 as pb
-from ..proto.engine.v1 import engine_pb2_grpc
-from . import slices
-from .channel import CallError, Credentials, Patience, passing, told
-from .slices import Step
+from ...proto import slice_reply
+from ...proto.engine.v1 import engine_pb2 as pb
+from ...proto.engine.v1 import engine_pb2_grpc
+from .. import slices
+from ..channel import CallError, Credentials, Patience
+from ..slices import Step
+from .connection import Connection, Pipeline
 
 _STREAM = "/engine.v1.Engine/StepStream"
 _RESTORE = "/engine.v1.Engine/Restore"
 
-Given = TypeVar("Given")
 
-
-class Engine:
-    """A server's games. Make it in a running loop; use as an asynchronous context manager, or `close` it.
-
-    Args:
-      address: `HOST:PORT` or `unix:PATH`.
-    """
+class Engine(Connection):
+    """A server's games."""
 
     def __init__(self, address: str, credentials: Credentials | None = None, patience: Patience | None = None) -> None:
-        self._credentials = credentials or Credentials()
-        self.patience = patience or Patience()
-        self.channel = self._credentials.open_aio(address)
+        super().__init__(address, credentials, patience)
         self._stub: Any = engine_pb2_grpc.EngineStub(self.channel)
-
-    async def __aenter__(self) -> "Engine":
-        return self
-
-    async def __aexit__(self, *reason: object) -> None:
-        await self.close()
-
-    @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What goes with every call."""
-        return self._credentials.metadata
-
-    async def close(self) -> None:
-        """Closes the channel. Leases that were not released expire."""
-        await self.channel.close()
 
     async def games(self) -> list[pb.Capabilities]:
         """All games of the server."""
@@ -76,17 +51,6 @@ class Engine:
         asked = slices.acquire_request(capabilities, env_id, num_games, outputs, **settings)
         return Lease(self, await self.call(self._stub.Acquire, asked), num_games)
 
-    async def call(self, method: Callable[..., Awaitable[Given]], message: Any) -> Given:
-        """One call, tried again while the server cannot be reached; `CallError` where it fails for good."""
-        pauses = self.patience.pauses()
-        while True:
-            try:
-                return await method(message, metadata=self.metadata)
-            except grpc.RpcError as error:
-                pause = next(pauses, None) if passing(error) else None
-                if pause is None:
-                    raise told(error) from error
-                await asyncio.sleep(pause)
 
 
 class Lease:
@@ -95,9 +59,8 @@ class Lease:
     def __init__(self, engine: Engine, lease: pb.Lease, num_games: int) -> None:
         self._engine, self.lease, self.num_games = engine, lease, num_games
         self._stub: Any = engine_pb2_grpc.EngineStub(engine.channel)
-        self._waiting: deque[pb.SliceRequest] = deque()  # sent and not yet answered
+        self._pipeline = Pipeline(engine, _STREAM, pb.SliceRequest.SerializeToString, slice_reply.read)
         self._sequence = lease.first.sequence
-        self._stream: Any = None
         self.first = slices.step_of(lease, num_games, slice_reply.read(lease.first.SerializeToString()))
 
     async def __aenter__(self) -> "Lease":
@@ -123,23 +86,14 @@ class Lease:
         """The first half of `step`: several may be sent before the first is received, up to the server's credits."""
         message = slices.request(self.lease, self.num_games, self._sequence + 1, actions, begin_again)
         self._sequence += 1
-        self._waiting.append(message)
-        if self._stream is not None:
-            try:
-                await self._stream.write(message)
-            except (grpc.RpcError, asyncio.InvalidStateError):
-                self._stream = None  # `receive` opens another
+        await self._pipeline.send(message)
 
     async def receive(self) -> Step:
         """The second half: the reply to the oldest step that was sent and not received."""
-        if not self._waiting:
-            raise ValueError("nothing was sent whose reply could be received")
-        reply = await self._next()
-        asked = self._waiting.popleft()
+        reply = await self._pipeline.receive()
         if reply.error is not None:  # nothing that was sent after it is made either
-            self._sequence = asked.sequence - 1
-            self._waiting.clear()
-            await self._close()
+            self._sequence = reply.sequence - 1
+            await self._pipeline.drop()
         return slices.step_of(self.lease, self.num_games, reply)
 
     async def renew(self) -> float:
@@ -149,7 +103,7 @@ class Lease:
 
     async def release(self) -> None:
         """Gives the games back."""
-        await self._close()
+        await self._pipeline.drop()
         await self._engine.call(self._stub.Release, pb.ReleaseRequest(lease_id=self.lease.lease_id))
 
     async def snapshot(self) -> pb.SliceSnapshot:
@@ -161,34 +115,3 @@ class Lease:
         call: Any = self._engine.channel.unary_unary(_RESTORE, pb.RestoreRequest.SerializeToString, slice_reply.read)
         asked = pb.RestoreRequest(lease_id=self.lease.lease_id, snapshot=snapshot)
         return slices.step_of(self.lease, self.num_games, await self._engine.call(call, asked))
-
-    async def _next(self) -> slice_reply.SliceReplyView:
-        pauses = self._engine.patience.pauses()
-        while True:
-            try:
-                stream = self._stream or await self._open()
-                reply = await stream.read()
-                if isinstance(reply, slice_reply.SliceReplyView):
-                    return reply
-                raise CallError(await stream.code(), await stream.details())
-            except (grpc.RpcError, CallError) as error:
-                self._stream = None
-                lost = error if isinstance(error, CallError) else told(error)
-                pause = next(pauses, None) if passing(lost) else None
-                if pause is None:
-                    raise lost from error
-                await asyncio.sleep(pause)
-
-    async def _open(self) -> Any:
-        """A new stream, on which all is sent that has not been answered."""
-        call: Any = self._engine.channel.stream_stream(_STREAM, pb.SliceRequest.SerializeToString, slice_reply.read)
-        self._stream = call(metadata=self._engine.metadata)
-        for message in self._waiting:
-            await self._stream.write(message)
-        return self._stream
-
-    async def _close(self) -> None:
-        """Ends the stream in peace: the server keeps the lease."""
-        if self._stream is not None:
-            await self._stream.done_writing()
-            self._stream = None

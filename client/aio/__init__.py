@@ -1,0 +1,6 @@
+"""The clients for asyncio, with the names and the rules of those for threads."""
+
+from .engine import Engine, Lease
+from .replay import Appender, Replay, Sampler
+
+__all__ = ["Appender", "Engine", "Lease", "Replay", "Sampler"]
