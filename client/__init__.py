@@ -15,6 +15,7 @@ from .channel import CallError, Credentials, LeaseLostError, Patience
 from .engine import Engine, Lease
 from .replay import Appender, Replay, Sampler
 from .slices import Shown, Step
+from .weights import Published, Weights
 
 __all__ = [
     "Appender",
@@ -24,10 +25,12 @@ __all__ = [
     "Lease",
     "LeaseLostError",
     "Patience",
+    "Published",
     "Replay",
     "ReplayInfo",
     "Sampled",
     "Sampler",
     "Shown",
     "Step",
+    "Weights",
 ]

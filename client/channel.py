@@ -11,7 +11,8 @@ import grpc.aio
 
 from ..proto.channel import client_options
 
-_PASSING = (grpc.StatusCode.UNAVAILABLE,)  # what another try may mend; each call of ours is safe to send again
+# What another try may mend; each call of ours is safe to send again.
+_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED)
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 

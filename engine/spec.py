@@ -201,6 +201,10 @@ class WeightsManifest:
                 f"weights version {self.version} are for {self.env_id} with rules {self.spec_fingerprint[:12]}, "
                 f"but this is {game.env_id} with rules {game.fingerprint()[:12]}"
             )
+        self.check_whole(data)
+
+    def check_whole(self, data: bytes) -> None:
+        """Raises `SpecError` unless `data` are these weights, undamaged."""
         found = hashlib.sha256(data).hexdigest()
         if found != self.sha256:
             raise SpecError(

@@ -136,6 +136,30 @@ class RunDirectory:
                 warnings.warn(f"skipped damaged weights version {number} in {self.root}: {error}", stacklevel=2)
         raise RunError(f"{self.root} has no usable weights yet; train it longer: cartridge train --resume {self.root}")
 
+    def read_version(self, version: int) -> tuple[bytes, WeightsManifest]:
+        """Weights of whatever game, undamaged.
+
+        Raises:
+          OSError: they are not there.
+          SpecError: they are damaged.
+        """
+        folder = self.weights / str(version)
+        manifest = WeightsManifest.from_json((folder / _MANIFEST_FILE).read_text(encoding="utf-8"))
+        data = (folder / _WEIGHTS_FILE).read_bytes()
+        manifest.check_whole(data)
+        return data, manifest
+
+    def keep_newest_versions(self, count: int) -> None:
+        """Drops all versions but the newest `count`."""
+        for version in self.versions()[:-count]:
+            self.drop_version(version)
+
+    def drop_version(self, version: int) -> None:
+        """Drops a version, whole or not."""
+        folder = self.weights / str(version)
+        (folder / _MANIFEST_FILE).unlink(missing_ok=True)  # first: without it there is no such version
+        shutil.rmtree(folder, ignore_errors=True)
+
     def forget_versions_after(self, last: int) -> None:
         """Drops versions newer than `last` and their games, which a resumed run will make again.
 
@@ -154,14 +178,12 @@ class RunDirectory:
         else:
             (self.weights / "latest.json").unlink(missing_ok=True)
         for version in newer:
-            shutil.rmtree(self.weights / str(version))
+            self.drop_version(version)
 
     def _point_to(self, manifest: WeightsManifest) -> None:
         store.write_json(self.weights / "latest.json", {"version": manifest.version, "sha256": manifest.sha256})
 
     def _read_version(self, version: int, game: GameSpec) -> tuple[bytes, WeightsManifest]:
-        folder = self.weights / str(version)
-        manifest = WeightsManifest.from_json((folder / _MANIFEST_FILE).read_text(encoding="utf-8"))
-        data = (folder / _WEIGHTS_FILE).read_bytes()
+        data, manifest = self.read_version(version)
         manifest.check(data, game)
         return data, manifest

@@ -8,6 +8,7 @@ _ROOM = __package__ or "cartridge.services"
 _SERVICES = {
     "engine": ("serve_engine", "games for clients in any language"),
     "replay": ("serve_replay", "what actors played, for learners to sample"),
+    "weights": ("serve_weights", "what the learner has learnt, for actors to play with"),
 }
 
 

@@ -2,5 +2,6 @@
 
 from .engine import Engine, Lease
 from .replay import Appender, Replay, Sampler
+from .weights import Weights
 
-__all__ = ["Appender", "Engine", "Lease", "Replay", "Sampler"]
+__all__ = ["Appender", "Engine", "Lease", "Replay", "Sampler", "Weights"]

@@ -1,0 +1,133 @@
+"""The versions of one run in its folder, and the newest of them in memory."""
+
+import dataclasses
+import fcntl
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from ...engine.spec import SpecError, WeightsManifest
+from ...proto.weights.v1 import weights_pb2 as pb
+from .. import store
+from ..run_directory import RunDirectory, RunError
+
+_IDENTITY = ("config", "created_at")  # what tells runs apart
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """Weights that are whole."""
+
+    manifest: WeightsManifest
+    data: bytes
+
+    @property
+    def number(self) -> int:
+        """The version."""
+        return self.manifest.version
+
+    def announcement(self, run: str = "") -> pb.Announcement:
+        """What watchers are told."""
+        return pb.Announcement(
+            version=self.number, manifest=self.manifest.to_json(), num_bytes=len(self.data), run=run
+        )
+
+
+class Keeper:
+    """What is on the disk; one process at a time has a folder. Blocking; one thread at a time.
+
+    Args:
+      root: the run's folder; it need not be there.
+      keep: versions that stay.
+
+    Raises:
+      RunError: another process keeps the weights of this folder, or it cannot be written to.
+    """
+
+    def __init__(self, root: Path, keep: int) -> None:
+        self._directory, self._keep = RunDirectory(root), keep
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(root)
+        except OSError as error:
+            raise RunError(f"cannot keep weights in {root}: {error.strerror or error}") from error
+        self.newest = self._newest_whole()
+
+    @property
+    def highest(self) -> int:
+        """The highest version there ever was as far as the folder tells, damaged ones among them; -1 for none."""
+        return max(self._directory.versions(), default=-1)
+
+    def versions(self) -> list[int]:
+        """Those that are kept, the oldest first."""
+        return self._directory.versions()
+
+    def run(self) -> str:
+        """What run.json says; empty where there is none."""
+        path = self._directory.root / "run.json"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def require_run(self, run: Mapping[str, Any]) -> None:
+        """`RunError` where the folder is another run's."""
+        held = json.loads(self.run() or "null")
+        if held is None:
+            return
+        for name in _IDENTITY:
+            if held.get(name) != run.get(name):
+                found, mine = (json.dumps(one.get(name), sort_keys=True)[:200] for one in (held, run))
+                raise RunError(
+                    f"this server keeps the weights of a run whose {name} is {found}, and in these it is {mine}: start "
+                    "a server with another folder for them"
+                )
+
+    def publish(self, version: Version, run: Mapping[str, Any]) -> None:
+        """Keeps a version, and lets the oldest go.
+
+        Raises:
+          OSError: the disk is full, say; what was there before stays.
+        """
+        if not self.run():
+            store.write_json(self._directory.root / "run.json", dict(run))
+        try:
+            self._directory.publish(version.data, version.manifest)
+        except OSError:
+            self._directory.drop_version(version.number)  # it may be given again
+            raise
+        self.newest = version
+        self._directory.keep_newest_versions(self._keep)
+
+    def read(self, number: int) -> Version | None:
+        """A version that is kept and whole."""
+        newest = self.newest
+        if newest is not None and newest.number == number:
+            return newest
+        try:
+            data, manifest = self._directory.read_version(number)
+        except (OSError, SpecError):
+            return None
+        return Version(manifest, data)
+
+    def close(self) -> None:
+        """Lets another process have the folder."""
+        self._lock.close()
+
+    def _newest_whole(self) -> Version | None:
+        for number in reversed(self._directory.versions()):
+            try:
+                data, manifest = self._directory.read_version(number)
+                return Version(manifest, data)
+            except (OSError, SpecError) as error:
+                warnings.warn(f"weights version {number} cannot be served: {error}", stacklevel=2)
+        return None
+
+
+def _locked(root: Path) -> IO[str]:
+    file = (root / ".weights.lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise RunError(f"another process serves the weights in {root}; stop it first") from error
+    return file

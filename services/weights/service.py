@@ -1,0 +1,216 @@
+"""The gRPC service of weights: who may publish, and who hears of it. See proto/weights/v1/weights.proto.
+
+The newest version lies in memory as the messages that carry it, so that any number of readers cost no more than the
+sending.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import grpc
+
+from ...engine.spec import SpecError, WeightsManifest
+from ...proto.weights.v1 import weights_pb2 as pb
+from ..run_directory import RunError
+from ..serving import Dialogues, RefusalError, leaving
+from .keeper import Keeper, Version
+
+log = logging.getLogger(__name__)
+
+CONTRACT = pb.DESCRIPTOR.services_by_name["Weights"]
+_MIB = 1 << 20
+CHUNK_BYTES = _MIB
+
+Given = TypeVar("Given")
+
+
+class WeightsService:
+    """Keeps the weights of one run; make it in a running event loop.
+
+    Args:
+      max_weights_mib: the largest version.
+    """
+
+    def __init__(self, keeper: Keeper, max_weights_mib: int) -> None:
+        self._keeper, self._max_mib = keeper, max_weights_mib
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._dialogues = Dialogues()
+        self._published = asyncio.Condition()
+        self._uploading = False
+        self._messages: tuple[int, list[bytes]] | None = None  # the newest version, ready to be sent
+
+    async def drain(self) -> None:
+        """Ends the streams of watchers."""
+        self._dialogues.leave()
+
+    async def close(self) -> None:
+        """Ends all threads; what is being written is written."""
+        self._disk.shutdown(wait=True)
+        self._keeper.close()
+
+    async def publish(self, requests: AsyncIterator[pb.PublishRequest], context: Any) -> pb.PublishResponse:
+        del context
+        if self._uploading:
+            raise _refusal("ABORTED", "another upload is under way: try again when it is over")
+        self._uploading = True
+        try:
+            version, run = await self._receive(requests)
+            if self._is_newest(version):
+                return pb.PublishResponse(again=True)
+            self._require_next(version.manifest)
+            # Written to the end, whether the learner stays to hear of it or not.
+            await asyncio.shield(asyncio.create_task(self._keep(version, run)))
+            return pb.PublishResponse()
+        finally:
+            self._uploading = False
+
+    async def get_newest(self, request: pb.GetNewestRequest, context: Any) -> pb.Announcement:
+        del context
+        newest = self._keeper.newest
+        if newest is None:
+            raise _refusal("NOT_FOUND", "no weights have been published yet: start the learner, or wait for it")
+        return newest.announcement(await self._off_loop(self._keeper.run) if request.with_run else "")
+
+    async def watch(self, request: pb.WatchRequest, context: Any) -> None:
+        known = request.after
+
+        async def news() -> Version:
+            async with self._published:
+                await self._published.wait_for(
+                    lambda: self._keeper.newest is not None and self._keeper.newest.number > known
+                )
+            assert self._keeper.newest is not None
+            return self._keeper.newest
+
+        while True:
+            waiting = asyncio.create_task(news())
+            if not await self._dialogues.either(waiting):
+                raise leaving()
+            version = waiting.result()
+            known = version.number
+            await context.write(version.announcement())
+
+    async def fetch(self, request: pb.FetchRequest, context: Any) -> None:
+        version = self._keeper.newest
+        if version is None or version.number != request.version:
+            version = await self._off_loop(self._keeper.read, request.version)
+        if version is None:
+            kept = ", ".join(map(str, self._keeper.versions())) or "none"
+            raise _refusal("NOT_FOUND", f"version {request.version} is not kept: there are {kept}; fetch the newest")
+        if request.offset > len(version.data):
+            size = len(version.data)
+            raise _refusal("OUT_OF_RANGE", f"offset is {request.offset}, and version {version.number} has {size} bytes")
+        first, rest = divmod(request.offset, CHUNK_BYTES)
+        for message in self._cut(version, first, rest):
+            await context.write(message)
+
+    async def _receive(self, requests: AsyncIterator[pb.PublishRequest]) -> tuple[Version, Mapping[str, Any]]:
+        """A whole upload.
+
+        Raises:
+          RefusalError: it is not one, or cannot be kept.
+        """
+        first = await anext(requests, None)
+        if first is None or first.WhichOneof("part") != "head":
+            raise _refusal("INVALID_ARGUMENT", "an upload begins with a head")
+        manifest, run = await self._checked(first.head)
+        data = bytearray()
+        async for request in requests:
+            part = request.WhichOneof("part")
+            if part == "end":
+                break
+            data += request.chunk
+            if part != "chunk" or len(data) > first.head.num_bytes:
+                raise _refusal(
+                    "INVALID_ARGUMENT", f"expected chunks of {first.head.num_bytes} bytes in all, and then an end"
+                )
+        else:  # a caller that died looks as if it had finished
+            raise _refusal("INVALID_ARGUMENT", "the upload has no end: nothing is kept")
+        if len(data) != first.head.num_bytes:
+            said = f"the head says {first.head.num_bytes}"
+            raise _refusal("INVALID_ARGUMENT", f"the upload has {len(data)} bytes, and {said}")
+        whole = bytes(data)
+        try:
+            await self._off_loop(manifest.check_whole, whole)
+        except SpecError as error:
+            raise _refusal("INVALID_ARGUMENT", str(error)) from error
+        return Version(manifest, whole), run
+
+    async def _checked(self, head: pb.Head) -> tuple[WeightsManifest, Mapping[str, Any]]:
+        if head.num_bytes > self._max_mib * _MIB:
+            raise _refusal(
+                "RESOURCE_EXHAUSTED",
+                f"these weights are {head.num_bytes / _MIB:.1f} MiB, more than the {self._max_mib} MiB that the server "
+                "takes: start it with a larger --max-weights-mib",
+            )
+        try:
+            manifest, run = WeightsManifest.from_json(head.manifest), json.loads(head.run)
+            if not isinstance(run, dict) or not isinstance(manifest.version, int) or manifest.version < 0:
+                raise SpecError("run is no JSON object, or the version no whole number of at least 0")
+        except ValueError as error:
+            raise _refusal("INVALID_ARGUMENT", f"the head does not fit: {error}") from error
+        try:
+            await self._off_loop(self._keeper.require_run, run)
+        except RunError as error:
+            raise _refusal("FAILED_PRECONDITION", str(error)) from error
+        newest = self._keeper.newest
+        if newest is not None and newest.manifest.spec_fingerprint != manifest.spec_fingerprint:
+            raise _refusal(
+                "FAILED_PRECONDITION",
+                f"these weights are for {manifest.env_id} with rules {manifest.spec_fingerprint[:12]}, this run plays "
+                f"{newest.manifest.env_id} with rules {newest.manifest.spec_fingerprint[:12]}",
+            )
+        return manifest, run
+
+    def _is_newest(self, version: Version) -> bool:
+        newest = self._keeper.newest
+        return (
+            newest is not None and newest.number == version.number and newest.manifest.sha256 == version.manifest.sha256
+        )
+
+    def _require_next(self, manifest: WeightsManifest) -> None:
+        highest = self._keeper.highest
+        if manifest.version <= highest:
+            raise _refusal(
+                "FAILED_PRECONDITION", f"version is {manifest.version}, expected more than {highest}, the newest here"
+            )
+
+    async def _keep(self, version: Version, run: Mapping[str, Any]) -> None:
+        try:
+            await self._off_loop(self._keeper.publish, version, run)
+        except OSError as error:
+            log.warning("cannot keep version %d: %s", version.number, error)
+            text = f"version {version.number} cannot be written ({error.strerror}): the one before is served on"
+            raise _refusal("RESOURCE_EXHAUSTED", text) from error
+        log.info("version %d, %.1f MiB", version.number, len(version.data) / _MIB)
+        async with self._published:
+            self._published.notify_all()
+
+    def _cut(self, version: Version, first: int, rest: int) -> list[bytes]:
+        """The messages from chunk `first` on, without its first `rest` bytes."""
+        if self._messages is not None and self._messages[0] == version.number:
+            messages = self._messages[1]
+        else:
+            starts = range(0, len(version.data), CHUNK_BYTES)
+            messages = [_chunk(version.data[start : start + CHUNK_BYTES]) for start in starts]
+            if version is self._keeper.newest:
+                self._messages = (version.number, messages)
+        if not rest:
+            return messages[first:]
+        start = first * CHUNK_BYTES
+        return [_chunk(version.data[start + rest : start + CHUNK_BYTES]), *messages[first + 1 :]]
+
+    async def _off_loop(self, function: Callable[..., Given], *arguments: Any) -> Given:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, function, *arguments)
+
+
+def _chunk(data: bytes) -> bytes:
+    return pb.Chunk(data=data).SerializeToString()
+
+
+def _refusal(code: str, message: str) -> RefusalError:
+    return RefusalError(grpc.StatusCode[code], message)
