@@ -3,7 +3,7 @@
 import dataclasses
 import random
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -79,13 +79,24 @@ class Patience:
     """How long a client tries again while a server cannot be reached.
 
     Attributes:
-      seconds: in all, for one call.
+      seconds: in all, for one call; infinity for a program that has nothing else to do.
       first, longest: seconds of the first pause between tries and of the longest; each is about twice the one before.
+      notice: told of each try that failed and will be made again; what it raises ends the call.
     """
 
     seconds: float = 30.0
     first: float = 0.05
     longest: float = 2.0
+    notice: Callable[[CallError], None] | None = None
+
+    def go_on(self, lost: CallError, pauses: Iterator[float]) -> float:
+        """Seconds to wait before the next try; raises `lost` where there is none."""
+        pause = next(pauses, None) if passing(lost) else None
+        if pause is None:
+            raise lost
+        if self.notice is not None:
+            self.notice(lost)
+        return pause
 
     def pauses(self) -> Iterator[float]:
         """Seconds to wait before each further try, of random length so that clients do not come back all at once."""
@@ -97,9 +108,9 @@ class Patience:
             pause = min(2 * pause, self.longest)
 
 
-def passing(error: grpc.RpcError | CallError) -> bool:
+def passing(error: CallError) -> bool:
     """Whether another try may succeed."""
-    return (error.code if isinstance(error, CallError) else _code(error)) in _PASSING
+    return error.code in _PASSING
 
 
 def told(error: grpc.RpcError) -> CallError:

@@ -13,7 +13,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import grpc
 
-from .channel import CallError, Credentials, Patience, passing, told
+from .channel import CallError, Credentials, Patience, told
 
 Given = TypeVar("Given")
 Reply = TypeVar("Reply")
@@ -59,11 +59,8 @@ class Connection:
             try:
                 return attempt()
             except (grpc.RpcError, CallError) as error:
-                lost = error if isinstance(error, CallError) else told(error)
-                pause = next(pauses, None) if passing(lost) else None
-                if pause is None:
-                    raise lost from error
-                time.sleep(pause)
+                pause = self.patience.go_on(error if isinstance(error, CallError) else told(error), pauses)
+            time.sleep(pause)
 
 
 class Pipeline(Generic[Reply]):

@@ -11,7 +11,7 @@ import grpc
 from ..engine.spec import WeightsManifest
 from ..proto.weights.v1 import weights_pb2 as pb
 from ..proto.weights.v1 import weights_pb2_grpc
-from .channel import CallError, Credentials, Patience, passing, told
+from .channel import CallError, Credentials, Patience, told
 from .connection import Connection
 
 _CHUNK_BYTES = 1 << 20
@@ -65,10 +65,7 @@ class Weights(Connection):
                 lost = told(error)
             finally:
                 stream.cancel()
-            pause = next(pauses, None) if passing(lost) else None
-            if pause is None:
-                raise lost
-            time.sleep(pause)
+            time.sleep(self.patience.go_on(lost, pauses))
 
     def fetch(self, version: Published) -> bytes:
         """The bytes of a version, undamaged; a transfer that broke off goes on where it was.

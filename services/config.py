@@ -64,6 +64,12 @@ class RunConfig:
     overlap: Literal["auto", "on", "off"] = "auto"
     check_border: Literal["off", "on"] = "off"
 
+    def progress(self, updates: int, seconds: float) -> float:
+        """How much of the run is done, in [0, 1], after so much of it."""
+        by_updates = updates / self.updates if self.updates else 0.0
+        by_time = seconds / (60 * self.minutes) if self.minutes and not self.updates else 0.0
+        return min(1.0, max(by_updates, by_time))
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:

@@ -1,33 +1,37 @@
 """What a finished run ends with: how strong the agent got, in a table, a JSON file and a picture of its curve."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from . import curve, store
+from .config import TrainConfig
+from .counters import Counters
+from .run_directory import RunDirectory
 
-if TYPE_CHECKING:
-    from .training import Run
 
+def write(
+    record: dict[str, Any] | None, counters: Counters, settings: TrainConfig, directory: RunDirectory, console: Console
+) -> None:
+    """Prints how strong the agent got and writes report.json and curve.svg into the run's folder.
 
-def write(run: "Run", console: Console) -> None:
-    """Evaluates the final weights, prints the table and writes report.json and curve.svg into the run's folder."""
-    record = run.evaluate()
-    counters = run.trainer.counters
+    Args:
+      record: the evaluation of the last weights; None where the game has no solved positions.
+    """
     console.print(
-        f"{run.config.game}: {counters.seconds / 60:.1f} minutes of training, {counters.moves:,} moves, "
+        f"{settings.game}: {counters.seconds / 60:.1f} minutes of training, {counters.moves:,} moves, "
         f"{counters.episodes:,} games, {counters.updates:,} updates"
     )
     if record is None:
-        console.print(f"no solved positions ship for {run.config.game}; measure it by matches: cartridge eval")
+        console.print(f"no solved positions ship for {settings.game}; measure it by matches: cartridge eval")
         return
-    console.print(strength_table(record, run.config.run.eval_simulations))
-    root = run.directory.root
+    console.print(strength_table(record, settings.run.eval_simulations))
+    root = directory.root
     try:
-        store.write_json(root / "report.json", {**run.directory.describe(), "result": record})
-        history = store.read_json_lines(run.directory.evaluations)
-        store.write_bytes(root / "curve.svg", curve.strength_svg(history, run.config.game).encode())
+        store.write_json(root / "report.json", {**directory.describe(), "result": record})
+        history = store.read_json_lines(directory.evaluations)
+        store.write_bytes(root / "curve.svg", curve.strength_svg(history, settings.game).encode())
     except OSError as error:
         console.print(f"cannot write the report to {root}: {error}")
     hints = {"more": "cartridge eval", "play it": "cartridge play", "curves": "tensorboard --logdir"}

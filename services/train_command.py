@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
         saved = "stopped and saved" if session.saved else "stopped"
         console.print(f"{saved}; continue with: cartridge train --resume {directory.root}")
         return 130
-    report.write(session, Console(file=sys.stdout))
+    record = session.evaluate()
+    report.write(record, session.trainer.counters, session.config, directory, Console(file=sys.stdout))
     return 0
 
 

@@ -35,20 +35,9 @@ from ..replay.samplers import Draws, importance_weights
 from . import checkpoint, replay_setup
 from .checkpoint import Checkpoint, CheckpointError
 from .config import TrainConfig
+from .counters import Counters
 
 Metrics = dict[str, float]
-
-
-@dataclasses.dataclass
-class Counters:
-    """What has happened so far; saved with every checkpoint."""
-
-    iteration: int = 0
-    moves: int = 0
-    episodes: int = 0
-    samples: int = 0
-    updates: int = 0
-    seconds: float = 0.0  # of training, over all sessions of the run
 
 
 class Trainer:
@@ -82,10 +71,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """How much of the run is done, in [0, 1], from saved counters alone."""
-        run = self.config.run
-        by_updates = self.counters.updates / run.updates if run.updates else 0.0
-        by_time = self.counters.seconds / (60 * run.minutes) if run.minutes and not run.updates else 0.0
-        return min(1.0, max(by_updates, by_time))
+        return self.config.run.progress(self.counters.updates, self.counters.seconds)
 
     def iterations(self) -> Iterator[Metrics]:
         """Runs to the end of the run, yielding each iteration's metrics; state is consistent at every yield."""

@@ -1,25 +1,18 @@
 """One run from start to report: drives the trainer, keeps its folder, stops when asked and says how to go on."""
 
-import dataclasses
-import signal
 import time
-import types
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from ..engine.game import Game
 from ..registry import make_game
-from . import checkpoint, config
+from . import checkpoint, config, stopping
 from .console import RunView
-from .episodes import SelfGame
-from .evaluation import PositionCheck, evaluation_search
 from .mirror import Mirror
-from .positions import Positions, builtin_positions, read_positions
 from .run_directory import RunDirectory
 from .saver import Saver
+from .strength import StrengthLog
 from .tracking import Tracker
 from .trainer import Trainer
 
@@ -57,20 +50,14 @@ class Run:
                 view.say(f"the oldest {dropped:,} rows were dropped: replay.capacity is {capacity:,}")
         directory.forget_versions_after(self.trainer.version)
         self.tracker = Tracker(directory, resumed_at=saved.step if saved else 0)
-        self._check = self._solver_check()
-        self._self_game = SelfGame(
-            self.game,
-            self.trainer.network,
-            evaluation_search(self.config.search, self.config.run.eval_simulations),
-        )
-        self._evaluation: dict[str, Any] | None = None
+        self._strength = StrengthLog(self.game, self.trainer.network, self.config, directory, self.tracker, view)
         self._saved_at = self._evaluated_at = self.trainer.counters.seconds
         self._saver = Saver(view.say)
         self._pause = 0.0  # seconds for which the last snapshot stopped the games
 
     def train(self) -> bool:
         """Trains to the end, True; or until a signal asks to stop, False. Either way it saves; see `saved`."""
-        with _stop_on_signals() as stop:
+        with stopping.on_signals() as stop:
             for metrics in self.trainer.iterations():
                 self.tracker.metrics(metrics | self._saving())
                 self.view.show(metrics)
@@ -113,49 +100,11 @@ class Run:
         }
 
     def evaluate(self) -> dict[str, Any] | None:
-        """Measures the newest weights on solved positions and records it, once, and a game they play.
-
-        None where the game has no solved positions.
-        """
+        """Measures the newest weights, see `StrengthLog.evaluate`."""
         counters = self.trainer.counters
         self._evaluated_at = counters.seconds
-        self._write_game()
-        if self._check is None:
-            return None
-        if self._evaluation is not None and self._evaluation["version"] == self.trainer.version:
-            return self._evaluation
-        record = self._evaluation = {
-            "iteration": counters.iteration,
-            "version": self.trainer.version,
-            "seconds": counters.seconds,
-            "moves": counters.moves,
-            "updates": counters.updates,
-            **self._check(self.trainer.params),
-        }
-        self.tracker.evaluation(record)
-        self.view.strength(record)
-        return record
-
-    def _write_game(self) -> None:
-        """How the newest weights play against themselves, unless it has been written."""
-        version = self.trainer.version
-        if not (self.directory.games / f"{version}.json").exists():
-            self.tracker.episode(self._self_game.play(self.trainer.params).to_json(self.game, version))
-
-    def _solver_check(self) -> PositionCheck | None:
-        path = builtin_positions(self.game.spec.env_id)
-        if path is None:
-            return None
-        positions: Positions = read_positions(path, self.game)
-        run = self.config.run
-        return PositionCheck(
-            self.game,
-            self.trainer.network,
-            positions,
-            num_simulations=run.eval_simulations,
-            lookahead=self.config.search.lookahead,
-            search=self.config.search,
-        )
+        counts = {name: getattr(counters, name) for name in ("iteration", "seconds", "moves", "updates")}
+        return self._strength.evaluate(self.trainer.params, self.trainer.version, counts)
 
     def _save_if_due(self) -> None:
         due = self.trainer.counters.seconds - self._saved_at >= 60 * self.config.run.checkpoint_minutes
@@ -170,27 +119,3 @@ class Run:
 def torch_device() -> str:
     """Where torch computes."""
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@dataclasses.dataclass
-class _Stop:
-    asked: bool = False
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[_Stop]:
-    """SIGINT and SIGTERM ask to stop after the current iteration; a second one stops at once, unsaved."""
-    stop = _Stop()
-
-    def ask(number: int, frame: types.FrameType | None) -> None:
-        del number, frame
-        if stop.asked:
-            raise KeyboardInterrupt
-        stop.asked = True
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

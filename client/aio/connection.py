@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import grpc
 
-from ..channel import CallError, Credentials, Patience, passing, told
+from ..channel import CallError, Credentials, Patience, told
 
 Given = TypeVar("Given")
 Reply = TypeVar("Reply")
@@ -54,11 +54,8 @@ class Connection:
             try:
                 return await attempt()
             except (grpc.RpcError, CallError) as error:
-                lost = error if isinstance(error, CallError) else told(error)
-                pause = next(pauses, None) if passing(lost) else None
-                if pause is None:
-                    raise lost from error
-                await asyncio.sleep(pause)
+                pause = self.patience.go_on(error if isinstance(error, CallError) else told(error), pauses)
+            await asyncio.sleep(pause)
 
 
 class Pipeline(Generic[Reply]):

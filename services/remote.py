@@ -1,0 +1,76 @@
+"""What actors and learners have in common that run as processes of their own: how they reach the services and wait."""
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+
+from ..client import CallError, Credentials, Patience
+from .serving.arguments import TOKEN_VARIABLE
+from .stopping import Stop
+
+WAIT_SECONDS = 2.0  # that a server may hold a call up: for so long a signal is not heard
+_SAY_AGAIN = 30.0  # seconds
+
+
+class StoppedError(Exception):
+    """Asked to stop while a server could not be reached."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags that say where the services are and how they let callers in."""
+    add = parser.add_argument_group("the services").add_argument
+    where = "HOST:PORT or unix:PATH (default: %(default)s)"
+    add("--replay", default="127.0.0.1:50052", metavar="ADDRESS", help=f"replay: {where}")
+    add("--weights", default="127.0.0.1:50053", metavar="ADDRESS", help=f"weights: {where}")
+    token = f"a file with the token that they ask for (or in {TOKEN_VARIABLE})"
+    add("--token-file", type=Path, metavar="FILE", help=token)
+    authority = "speak TLS, and know them by the certificate of this authority, in PEM"
+    add("--tls-authority", type=Path, metavar="FILE", help=authority)
+    add("--tls-certificate", type=Path, metavar="FILE", help="a certificate of one's own in PEM, where they want one")
+    add("--tls-key", type=Path, metavar="FILE", help="its key in PEM")
+
+
+def credentials(args: argparse.Namespace) -> Credentials:
+    """What the flags say."""
+    token = args.token_file.read_text().strip() if args.token_file else os.environ.get(TOKEN_VARIABLE)
+    return Credentials(token, args.tls_authority, args.tls_certificate, args.tls_key)
+
+
+class Waiting:
+    """Tells of what is waited for, once and then now and again, and ends the waiting when it is told to stop."""
+
+    def __init__(self, stop: Stop, say: Callable[[str], None]) -> None:
+        self._stop, self._say = stop, say
+        self._said: dict[str, float] = {}  # what is waited for -> when it was last told
+
+    def patience(self, what: str) -> Patience:
+        """For a client of `what` that is tried as long as it takes."""
+        return Patience(math.inf, notice=lambda error: self.on(what, str(error)))
+
+    def on(self, what: str, why: str) -> None:
+        """Something did not come yet.
+
+        Raises:
+          StoppedError: nothing is to be waited for any more.
+        """
+        if self._stop.asked:
+            raise StoppedError
+        now = time.monotonic()
+        if now - self._said.get(what, -math.inf) > _SAY_AGAIN:
+            self._say(f"waiting for {what}: {why}")
+            self._said[what] = now
+
+    def over(self, what: str) -> None:
+        """It has come."""
+        if self._said.pop(what, None) is not None:
+            self._say(f"{what}: going on")
+
+
+def is_wait(error: CallError) -> bool:
+    """Whether a server has only said that there is nothing to do yet, or no room."""
+    return error.code in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
