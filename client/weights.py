@@ -23,11 +23,13 @@ class Published:
 
     Attributes:
       run: what the run's run.json says, settings among it, where it was asked for; else empty.
+      highest: version there ever was, damaged ones among them; the next must be above it.
     """
 
     manifest: WeightsManifest
     num_bytes: int
     run: Mapping[str, Any]
+    highest: int
 
     @property
     def version(self) -> int:
@@ -100,7 +102,8 @@ class Weights(Connection):
 
 def published(said: pb.Announcement) -> Published:
     """What an announcement says."""
-    return Published(WeightsManifest.from_json(said.manifest), said.num_bytes, json.loads(said.run or "{}"))
+    run = json.loads(said.run or "{}")
+    return Published(WeightsManifest.from_json(said.manifest), said.num_bytes, run, said.highest)
 
 
 def upload(data: bytes, manifest: WeightsManifest, run: Mapping[str, Any]) -> Iterator[pb.PublishRequest]:

@@ -20,6 +20,8 @@ _COMMANDS = {
     "play": ("play_command", "play in the terminal, against an agent or alone"),
     "bench": ("bench_command", "measure the engine's or the replay's speed, with peers beside it"),
     "serve": ("serve_command", "serve the engine, replay or weights to other processes"),
+    "actor": ("actor_command", "play for a run whose replay and weights are served somewhere"),
+    "learner": ("learner_command", "learn from what such actors play"),
     "replay": ("replay_command", "export the positions a run learns from, import them, describe them"),
     "doctor": ("doctor_command", "check this machine: devices, versions, what is missing"),
 }

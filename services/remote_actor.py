@@ -83,9 +83,9 @@ class RemoteActor:
             except CallError as error:
                 if not is_wait(error):
                     raise
-                self._waiting.on("replay", str(error))
+                self._waiting.on("the learner", str(error))
                 continue
-            self._waiting.over("replay")
+            self._waiting.over("the learner")
             self.chunks += 1
             return reply.newest_version if reply.HasField("newest_version") else -1
 

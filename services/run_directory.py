@@ -9,6 +9,7 @@ import fcntl
 import json
 import shutil
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ from . import store
 
 _WEIGHTS_FILE = "weights.safetensors"
 _MANIFEST_FILE = "MANIFEST.json"
+_IDENTITY = ("config", "created_at")  # what tells runs apart
 _LOCKS: dict[Path, IO[str]] = {}  # of this process; closing one would let it go
 
 
@@ -46,7 +48,7 @@ class RunDirectory:
         """`RunError` unless a new run can have the folder."""
         if (root / "run.json").exists():
             raise RunError(f"{root} holds a run already; continue it with: cartridge train --resume {root}")
-        if root.exists() and any(root.iterdir()):
+        if root.exists() and any(not entry.name.startswith(".") for entry in root.iterdir()):  # locks are
             raise RunError(f"{root} is not empty and holds no run; choose another --run-dir")
 
     @classmethod
@@ -74,6 +76,19 @@ class RunDirectory:
             return json.loads((self.root / "run.json").read_text(encoding="utf-8"))
         except ValueError as error:
             raise RunError(f"{self.root / 'run.json'} is not JSON: {error}") from error
+
+    def require_run(self, run: Mapping[str, Any]) -> None:
+        """`RunError` where the folder holds another run than the one whose run.json says `run`."""
+        if not (self.root / "run.json").exists():
+            return
+        held = self.describe()
+        for name in _IDENTITY:
+            if held.get(name) != run.get(name):
+                found, mine = (json.dumps(one.get(name), sort_keys=True)[:200] for one in (held, run))
+                raise RunError(
+                    f"{self.root} holds a run whose {name} is {found}, and that of this one is {mine}: give another "
+                    "folder"
+                )
 
     @property
     def metrics(self) -> Path:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import fcntl
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,6 @@ from ...engine.spec import SpecError, WeightsManifest
 from ...proto.weights.v1 import weights_pb2 as pb
 from .. import store
 from ..run_directory import RunDirectory, RunError
-
-_IDENTITY = ("config", "created_at")  # what tells runs apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +25,14 @@ class Version:
         """The version."""
         return self.manifest.version
 
-    def announcement(self, run: str = "") -> pb.Announcement:
+    def announcement(self, highest: int, run: str = "") -> pb.Announcement:
         """What watchers are told."""
         return pb.Announcement(
-            version=self.number, manifest=self.manifest.to_json(), num_bytes=len(self.data), run=run
+            version=self.number,
+            manifest=self.manifest.to_json(),
+            num_bytes=len(self.data),
+            run=run,
+            highest=highest,
         )
 
 
@@ -71,16 +72,7 @@ class Keeper:
 
     def require_run(self, run: Mapping[str, Any]) -> None:
         """`RunError` where the folder is another run's."""
-        held = json.loads(self.run() or "null")
-        if held is None:
-            return
-        for name in _IDENTITY:
-            if held.get(name) != run.get(name):
-                found, mine = (json.dumps(one.get(name), sort_keys=True)[:200] for one in (held, run))
-                raise RunError(
-                    f"this server keeps the weights of a run whose {name} is {found}, and in these it is {mine}: start "
-                    "a server with another folder for them"
-                )
+        self._directory.require_run(run)
 
     def publish(self, version: Version, run: Mapping[str, Any]) -> None:
         """Keeps a version, and lets the oldest go.

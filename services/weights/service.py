@@ -73,7 +73,9 @@ class WeightsService:
         newest = self._keeper.newest
         if newest is None:
             raise _refusal("NOT_FOUND", "no weights have been published yet: start the learner, or wait for it")
-        return newest.announcement(await self._off_loop(self._keeper.run) if request.with_run else "")
+        return newest.announcement(
+            self._keeper.highest, await self._off_loop(self._keeper.run) if request.with_run else ""
+        )
 
     async def watch(self, request: pb.WatchRequest, context: Any) -> None:
         known = request.after
@@ -92,7 +94,7 @@ class WeightsService:
                 raise leaving()
             version = waiting.result()
             known = version.number
-            await context.write(version.announcement())
+            await context.write(version.announcement(self._keeper.highest))
 
     async def fetch(self, request: pb.FetchRequest, context: Any) -> None:
         version = self._keeper.newest

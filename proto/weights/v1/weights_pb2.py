@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(cartridge/proto/weights/v1/weights.proto\x12\nweights.v1\"k\n\x0ePublishRequest\x12 \n\x04head\x18\x01 \x01(\x0b\x32\x10.weights.v1.HeadH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x1e\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x0f.weights.v1.EndH\x00\x42\x06\n\x04part\"8\n\x04Head\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tnum_bytes\x18\x03 \x01(\x04\"\x05\n\x03\x45nd\" \n\x0fPublishResponse\x12\r\n\x05\x61gain\x18\x01 \x01(\x08\"$\n\x10GetNewestRequest\x12\x10\n\x08with_run\x18\x01 \x01(\x08\"Q\n\x0c\x41nnouncement\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x10\n\x08manifest\x18\x02 \x01(\t\x12\x11\n\tnum_bytes\x18\x03 \x01(\x04\x12\x0b\n\x03run\x18\x04 \x01(\t\"\x1d\n\x0cWatchRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\"/\n\x0c\x46\x65tchRequest\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\x15\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x8b\x02\n\x07Weights\x12\x44\n\x07Publish\x12\x1a.weights.v1.PublishRequest\x1a\x1b.weights.v1.PublishResponse(\x01\x12\x43\n\tGetNewest\x12\x1c.weights.v1.GetNewestRequest\x1a\x18.weights.v1.Announcement\x12=\n\x05Watch\x12\x18.weights.v1.WatchRequest\x1a\x18.weights.v1.Announcement0\x01\x12\x36\n\x05\x46\x65tch\x12\x18.weights.v1.FetchRequest\x1a\x11.weights.v1.Chunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(cartridge/proto/weights/v1/weights.proto\x12\nweights.v1\"k\n\x0ePublishRequest\x12 \n\x04head\x18\x01 \x01(\x0b\x32\x10.weights.v1.HeadH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12\x1e\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x0f.weights.v1.EndH\x00\x42\x06\n\x04part\"8\n\x04Head\x12\x10\n\x08manifest\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tnum_bytes\x18\x03 \x01(\x04\"\x05\n\x03\x45nd\" \n\x0fPublishResponse\x12\r\n\x05\x61gain\x18\x01 \x01(\x08\"$\n\x10GetNewestRequest\x12\x10\n\x08with_run\x18\x01 \x01(\x08\"b\n\x0c\x41nnouncement\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x10\n\x08manifest\x18\x02 \x01(\t\x12\x11\n\tnum_bytes\x18\x03 \x01(\x04\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\x0f\n\x07highest\x18\x05 \x01(\x03\"\x1d\n\x0cWatchRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x03\"/\n\x0c\x46\x65tchRequest\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\x15\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x8b\x02\n\x07Weights\x12\x44\n\x07Publish\x12\x1a.weights.v1.PublishRequest\x1a\x1b.weights.v1.PublishResponse(\x01\x12\x43\n\tGetNewest\x12\x1c.weights.v1.GetNewestRequest\x1a\x18.weights.v1.Announcement\x12=\n\x05Watch\x12\x18.weights.v1.WatchRequest\x1a\x18.weights.v1.Announcement0\x01\x12\x36\n\x05\x46\x65tch\x12\x18.weights.v1.FetchRequest\x1a\x11.weights.v1.Chunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,13 +42,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETNEWESTREQUEST']._serialized_start=264
   _globals['_GETNEWESTREQUEST']._serialized_end=300
   _globals['_ANNOUNCEMENT']._serialized_start=302
-  _globals['_ANNOUNCEMENT']._serialized_end=383
-  _globals['_WATCHREQUEST']._serialized_start=385
-  _globals['_WATCHREQUEST']._serialized_end=414
-  _globals['_FETCHREQUEST']._serialized_start=416
-  _globals['_FETCHREQUEST']._serialized_end=463
-  _globals['_CHUNK']._serialized_start=465
-  _globals['_CHUNK']._serialized_end=486
-  _globals['_WEIGHTS']._serialized_start=489
-  _globals['_WEIGHTS']._serialized_end=756
+  _globals['_ANNOUNCEMENT']._serialized_end=400
+  _globals['_WATCHREQUEST']._serialized_start=402
+  _globals['_WATCHREQUEST']._serialized_end=431
+  _globals['_FETCHREQUEST']._serialized_start=433
+  _globals['_FETCHREQUEST']._serialized_end=480
+  _globals['_CHUNK']._serialized_start=482
+  _globals['_CHUNK']._serialized_end=503
+  _globals['_WEIGHTS']._serialized_start=506
+  _globals['_WEIGHTS']._serialized_end=773
 # @@protoc_insertion_point(module_scope)

@@ -42,16 +42,18 @@ class GetNewestRequest(_message.Message):
     def __init__(self, with_run: _Optional[bool] = ...) -> None: ...
 
 class Announcement(_message.Message):
-    __slots__ = ("version", "manifest", "num_bytes", "run")
+    __slots__ = ("version", "manifest", "num_bytes", "run", "highest")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
     NUM_BYTES_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
+    HIGHEST_FIELD_NUMBER: _ClassVar[int]
     version: int
     manifest: str
     num_bytes: int
     run: str
-    def __init__(self, version: _Optional[int] = ..., manifest: _Optional[str] = ..., num_bytes: _Optional[int] = ..., run: _Optional[str] = ...) -> None: ...
+    highest: int
+    def __init__(self, version: _Optional[int] = ..., manifest: _Optional[str] = ..., num_bytes: _Optional[int] = ..., run: _Optional[str] = ..., highest: _Optional[int] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("after",)
