@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn, Protocol, cast
 
-from . import launch
+from . import launch, supervisor
 
 _ROOM = __package__ or "cartridge.services"
 _COMMANDS = {
@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     launch.prepare()
+    supervisor.follow()
     module, summary = _COMMANDS[name]
     command = cast(Command, import_module(f".{module}", _ROOM))
     parser = Parser(prog=f"cartridge {name}", description=summary, allow_abbrev=False)

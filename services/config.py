@@ -49,7 +49,8 @@ class RunConfig:
     """When to stop and what to do on the way. Exactly one of `minutes` and `updates` ends the run; 0 means unset.
 
     The newest `checkpoints_kept` checkpoints stay; `mirror`, a URL such as s3://bucket/path, gets a copy of each, from
-    which any machine can go on. `overlap` lets the learner work while the next games are played, on the same fixed
+    which any machine can go on. With `actors` the run is spread over so many processes that play and others that serve
+    and learn; 0 does all in one. `overlap` lets the learner work while the next games are played, on the same fixed
     schedule. `check_border` makes sure, at some cost, that the learner never writes into a batch that JAX lent it.
     """
 
@@ -61,6 +62,7 @@ class RunConfig:
     checkpoints_kept: int = 3
     mirror: str = ""
     eval_simulations: int = 64
+    actors: int = 0
     overlap: Literal["auto", "on", "off"] = "auto"
     check_border: Literal["off", "on"] = "off"
 
@@ -125,6 +127,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "run.checkpoint_minutes": (0, 1e6),
     "run.checkpoints_kept": (1, 1000),
     "run.eval_simulations": (1, 10_000),
+    "run.actors": (0, 1000),
 }
 
 

@@ -18,6 +18,11 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(compile_cache(environment)))
 
 
+def share_accelerator(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Lets JAX, here and in processes that are started here, take no more of an accelerator's memory than it uses."""
+    environment.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
 def use_threads(num_threads: int, environment: MutableMapping[str, str] = os.environ) -> None:
     """Lets JAX compute on a CPU with so many threads of its own.
 

@@ -172,6 +172,7 @@ class RemoteLearner:
             "progress": self.progress,
             "moves": counters.moves,
             "updates": counters.updates,
+            "samples": counters.samples,
             "episodes": counters.episodes,
             "version": counters.iteration,
             "moves_per_s": max(0, stats.inserted - before.inserted) / took,

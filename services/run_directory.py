@@ -58,17 +58,25 @@ class RunDirectory:
             raise RunError(f"{root} holds no run (there is no run.json in it)")
         return cls(root)
 
-    def lock(self) -> None:
-        """Keeps other processes from training this run as long as this one lives; `RunError` if one does already."""
-        if self.root.resolve() in _LOCKS:
+    def lock(self, role: str = "") -> None:
+        """Keeps other processes from training this run as long as this one lives; `RunError` if one does already.
+
+        `role` is for a process that starts another which trains, and wants no second of its kind.
+        """
+        path = self.root.resolve() / f".{role}{'.' if role else ''}lock"
+        if path in _LOCKS:
             return
-        file = (self.root / ".lock").open("a")
+        file = path.open("a")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.close()
             raise RunError(f"another process is training {self.root}; stop it first, or watch it instead") from error
-        _LOCKS[self.root.resolve()] = file
+        _LOCKS[path] = file
+
+    def release(self) -> None:
+        """Lets another process train this run: one that this one is about to start."""
+        _LOCKS.pop(self.root.resolve() / ".lock").close()
 
     def describe(self) -> dict[str, Any]:
         """What run.json says."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..engine.spec import GameSpec, SpecError
 from . import config
-from .config import TrainConfig
+from .config import Overrides, TrainConfig
 from .presets import preset
 
 
@@ -16,6 +16,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", help="stop after this much training time")
     parser.add_argument("--updates", help="stop after this many learner updates instead: reproducible from the seed")
     parser.add_argument("--seed", help="seed of everything random (default: 0)")
+    actors = "play in this many processes of their own, beside a learner and services (default: 0, all in one)"
+    parser.add_argument("--actors", help=actors)
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of settings")
     for section, known in config.sections().items():
         group = parser.add_argument_group(section)
@@ -41,10 +43,14 @@ def settings(game: str, args: argparse.Namespace) -> TrainConfig:
         game,
         args.algo,
         preset(game, accelerator=jax.default_backend() != "cpu"),
-        config.from_toml(args.config) if args.config else {},
-        config.from_environment(os.environ),
-        given(args),
+        *overrides(args),
     )
+
+
+def overrides(args: argparse.Namespace) -> tuple[Overrides, ...]:
+    """What the user says, the strongest last: a file, variables, flags."""
+    from_file = config.from_toml(args.config) if args.config else {}
+    return from_file, config.from_environment(os.environ), given(args)
 
 
 def given(args: argparse.Namespace) -> dict[str, dict[str, str]]:
@@ -54,7 +60,7 @@ def given(args: argparse.Namespace) -> dict[str, dict[str, str]]:
         section, dot, key = name.partition(".")
         if dot and value is not None:
             found.setdefault(section, {})[key] = value
-    for key in ("minutes", "updates", "seed"):
+    for key in ("minutes", "updates", "seed", "actors"):
         if getattr(args, key) is not None:
             found.setdefault("run", {})[key] = getattr(args, key)
     return found

@@ -80,9 +80,12 @@ def append_json_line(path: Path, record: dict[str, Any]) -> None:
 
 def cut_json_lines(path: Path, key: str, last: int) -> None:
     """Drops the records whose `key` is beyond `last`: what a run wrote after the checkpoint it resumes from."""
+    if not path.exists():
+        return
     kept = [record for record in read_json_lines(path) if record.get(key, 0) <= last]
-    if path.exists():
-        write_bytes(path, "".join(json.dumps(record) + "\n" for record in kept).encode())
+    data = "".join(json.dumps(record) + "\n" for record in kept).encode()
+    if data != path.read_bytes():  # another process may be adding to it
+        write_bytes(path, data)
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
-from . import config, new_run, report, setting_flags, training
+from . import config, launch, new_run, report, setting_flags, training
 from .console import RunView
+from .distributed import DistributedRun, require_possible
 from .mirror import Mirror, is_url
 from .run_directory import RunDirectory
 
-_CHANGEABLE = {"run.minutes", "run.updates", "replay.capacity"}  # when a run is resumed
+_CHANGEABLE = {"run.minutes", "run.updates", "run.actors", "replay.capacity"}  # when a run is resumed
 _EPILOG = """
 Every setting can also stand in a TOML file (one table per section) or in a variable CARTRIDGE_<SECTION>_<KEY>.
 Strongest last: defaults, the preset of the game and device, the file, variables, flags.
@@ -22,6 +23,7 @@ Strongest last: defaults, the preset of the game and device, the file, variables
   cartridge train connect4 --minutes 20
   cartridge train tictactoe --updates 500 --seed 1 --run-dir runs/t1
   cartridge train --resume runs/t1 --updates 1000
+  cartridge train connect4 --actors 4           replay, weights, learner and actors as processes of their own
 """
 
 
@@ -42,10 +44,12 @@ def run(args: argparse.Namespace) -> int:
     """Trains, new or resumed; 0 at the end of the run, 130 where it was stopped."""
     console = Console(stderr=True)
     warnings.showwarning = lambda message, *_rest, **_more: console.print(f"warning: {message}", style="yellow")
+    if _wants_actors(args):
+        launch.share_accelerator()  # before JAX starts, which says what device there is
     directory = _resumed(args) if args.resume else _created(args)
     with RunView(console) as view:
         view.say(f"run {directory.root} on {jax.devices()[0].device_kind}; compiling")
-        session = training.Run(directory, view, truncate=args.truncate)
+        session = _session(directory, view, args.truncate)
         finished = session.train()
     if not session.saved:
         console.print(f"the last state could not be saved; the one before it is in {directory.root}", style="red")
@@ -53,15 +57,30 @@ def run(args: argparse.Namespace) -> int:
         saved = "stopped and saved" if session.saved else "stopped"
         console.print(f"{saved}; continue with: cartridge train --resume {directory.root}")
         return 130
-    record = session.evaluate()
-    report.write(record, session.trainer.counters, session.config, directory, Console(file=sys.stdout))
+    report.write(session.evaluate(), session.counters, session.config, directory, Console(file=sys.stdout))
     return 0
+
+
+def _wants_actors(args: argparse.Namespace) -> bool:
+    """Whether the run is or will be spread over processes."""
+    sources = list(setting_flags.overrides(args))
+    if args.resume and not is_url(args.resume):
+        sources.insert(0, RunDirectory.open(Path(args.resume)).describe()["config"])
+    asked = [source["run"]["actors"] for source in sources if "actors" in source.get("run", {})]
+    return bool(asked) and str(asked[-1]) != "0"
+
+
+def _session(directory: RunDirectory, view: RunView, truncate: bool) -> training.Run | DistributedRun:
+    if config.from_json(directory.describe()["config"]).run.actors:
+        return DistributedRun(directory, view)
+    return training.Run(directory, view, truncate=truncate)
 
 
 def _created(args: argparse.Namespace) -> RunDirectory:
     if not args.game:
         raise config.ConfigError("which game? name one, such as connect4, or continue a run with --resume DIR")
     settings = setting_flags.settings(args.game, args)
+    require_possible(settings)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     root = args.run_dir or Path("runs") / f"{args.game.replace(':', '-')}-{stamp}"
     return new_run.create(root, settings, training.torch_device())
@@ -73,7 +92,8 @@ def _resumed(args: argparse.Namespace) -> RunDirectory:
     remote = is_url(args.resume)
     if args.game or args.config or changed or (args.run_dir and not remote):
         raise config.ConfigError(
-            "--resume takes the run's own settings; only --minutes, --updates and --replay.capacity may go with it"
+            "--resume takes the run's own settings; only --minutes, --updates, --actors and --replay.capacity may go "
+            "with it"
         )
     if remote:
         root = args.run_dir or Path("runs") / args.resume.rstrip("/").rpartition("/")[2]

@@ -100,6 +100,11 @@ class Trainer:
           CheckpointError: it is of another game, version, network or sampler, or holds more rows than `capacity` allows
             and `truncate` is not set.
         """
+        if "replay" not in saved.state:
+            raise CheckpointError(
+                "the checkpoint is a remote learner's, without replay and games: go on with cartridge train --resume "
+                "DIR --actors N"
+            )
         _require_same(saved.state.get("identity", {}), self._identity())
         capacity = saved.state["capacity"]
         layout = replay_setup.layout(self.game, self.config, capacity)

@@ -9,6 +9,7 @@ from ..engine.game import Game
 from ..registry import make_game
 from . import checkpoint, config, stopping
 from .console import RunView
+from .counters import Counters
 from .mirror import Mirror
 from .run_directory import RunDirectory
 from .saver import Saver
@@ -68,6 +69,11 @@ class Run:
             self.save()
             self._saver.close()
         return self.trainer.progress >= 1.0
+
+    @property
+    def counters(self) -> Counters:
+        """How far the run is."""
+        return self.trainer.counters
 
     @property
     def saved(self) -> bool:
