@@ -67,6 +67,8 @@ class DistributedRun:
         """
         self._read()
         self._evaluated_at = self.counters.seconds
+        if self.config.run.progress(self.counters.updates, self.counters.seconds) >= 1.0:
+            return True
         logs, sockets = self.directory.root / "logs", Path(tempfile.mkdtemp(prefix="cartridge-"))
         self.view.say(f"{self.config.run.actors} actors, learner, replay and weights; what they say is in {logs}")
         try:
