@@ -79,7 +79,11 @@ class AppendLog:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             return self._recover(take)
+        except LogError:
+            self.close()
+            raise
         except OSError as error:
+            self.close()
             raise LogError(f"cannot use {self._folder} for the append log: {error.strerror or error}") from error
 
     def write(self, chunks: Sequence[pb.AppendRequest]) -> None:
@@ -241,7 +245,7 @@ def _whole_records(file: BinaryIO) -> Iterator[tuple[int, int]]:
     while len(frame := file.read(_FRAME.size)) == _FRAME.size:
         size, crc = _FRAME.unpack(frame)
         place += _FRAME.size
-        if size > end - place or zlib.crc32(file.read(size)) != crc:
+        if size == 0 or size > end - place or zlib.crc32(file.read(size)) != crc:  # zeros are no record
             return
         yield place, size
         place += size
