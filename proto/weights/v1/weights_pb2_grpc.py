@@ -72,7 +72,8 @@ class WeightsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNewest(self, request, context):
-        """The newest version. NOT_FOUND: nothing has been published yet.
+        """The newest version. NOT_FOUND: nothing has been published yet. Where all that there were are damaged, `version` is
+        -1 and `manifest` empty: none can be fetched, and the next must be above `highest`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
