@@ -89,6 +89,7 @@ class Keeper:
             raise RunError(f"version is {version.number}, expected more than {self.highest}, the highest here")
         if not self.run():
             store.write_json(self._directory.root / "run.json", dict(run))
+        self._directory.drop_version(version.number)  # what a crash may have left of it
         try:
             self._directory.publish(version.data, version.manifest)
         except OSError:
