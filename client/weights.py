@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -54,7 +54,7 @@ class Weights(Connection):
         """The highest version there ever was, damaged ones among them; -1 for none. The next must be above it."""
         return self._announced(with_run=False).highest
 
-    def watch(self, after: int = -1) -> Iterator[Published]:
+    def watch(self, after: int = -1) -> Generator[Published, None, None]:
         """The newest version above `after`, and then each that is published, without end; slow readers skip some."""
         pauses = self.patience.pauses()
         while True:

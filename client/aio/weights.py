@@ -1,7 +1,7 @@
 """The weights client for asyncio: the twin of `client/weights.py`, with the same names and the same rules."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import grpc
@@ -30,7 +30,7 @@ class Weights(Connection):
         """The highest version there ever was, damaged ones among them; -1 for none. The next must be above it."""
         return (await self._announced(with_run=False)).highest
 
-    async def watch(self, after: int = -1) -> AsyncIterator[Published]:
+    async def watch(self, after: int = -1) -> AsyncGenerator[Published, None]:
         """The newest version above `after`, and then each that is published, without end; slow readers skip some."""
         pauses = self.patience.pauses()
         while True:

@@ -84,6 +84,9 @@ def test_watchers_outlive_the_server(
                     getattr(process, end)()
                     assert await asyncio.to_thread(process.wait, 60) == (-9 if end == "kill" else 0)
                     process = serve()
+                    if end == "kill":  # time enough to come back
+                        done, _ = await asyncio.wait({waiting}, timeout=2.5)
+                        assert not done
                     await asyncio.to_thread(store.publish, *weigh(version), run)
                     assert (await waiting).version == version  # and not what it had heard of before
 
