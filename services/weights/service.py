@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 CONTRACT = pb.DESCRIPTOR.services_by_name["Weights"]
 _MIB = 1 << 20
 CHUNK_BYTES = _MIB
+_IDLE_SECONDS = 60.0
 
 Given = TypeVar("Given")
 
@@ -33,10 +34,11 @@ class WeightsService:
 
     Args:
       max_weights_mib: the largest version.
+      idle_seconds: for which an upload may say nothing; then it makes room for others.
     """
 
-    def __init__(self, keeper: Keeper, max_weights_mib: int) -> None:
-        self._keeper, self._max_mib = keeper, max_weights_mib
+    def __init__(self, keeper: Keeper, max_weights_mib: int, idle_seconds: float = _IDLE_SECONDS) -> None:
+        self._keeper, self._max_mib, self._idle_seconds = keeper, max_weights_mib, idle_seconds
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._dialogues = Dialogues()
         self._published = asyncio.Condition()
@@ -114,12 +116,13 @@ class WeightsService:
         Raises:
           RefusalError: it is not one, or cannot be kept.
         """
-        first = await anext(requests, None)
+        parts = self._parts(requests)
+        first = await anext(parts, None)
         if first is None or first.WhichOneof("part") != "head":
             raise _refusal("INVALID_ARGUMENT", "an upload begins with a head")
         manifest, run = await self._checked(first.head)
         data = bytearray()
-        async for request in requests:
+        async for request in parts:
             part = request.WhichOneof("part")
             if part == "end":
                 break
@@ -139,6 +142,19 @@ class WeightsService:
         except SpecError as error:
             raise _refusal("INVALID_ARGUMENT", str(error)) from error
         return Version(manifest, whole), run
+
+    async def _parts(self, requests: AsyncIterator[pb.PublishRequest]) -> AsyncIterator[pb.PublishRequest]:
+        """The same, but for a caller that lives and says nothing: it would keep all others from publishing."""
+        while True:
+            try:
+                async with asyncio.timeout(self._idle_seconds):
+                    request = await anext(requests, None)
+            except TimeoutError as error:
+                text = f"nothing was sent for {self._idle_seconds:g} s: begin the upload again"
+                raise _refusal("ABORTED", text) from error
+            if request is None:
+                return
+            yield request
 
     async def _checked(self, head: pb.Head) -> tuple[WeightsManifest, Mapping[str, Any]]:
         if head.num_bytes > self._max_mib * _MIB:
