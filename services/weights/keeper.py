@@ -96,7 +96,10 @@ class Keeper:
             self._directory.drop_version(version.number)  # it may be given again
             raise
         self.newest, self.highest = version, version.number
-        self._directory.keep_newest_versions(self._keep)
+        try:
+            self._directory.keep_newest_versions(self._keep)
+        except OSError as error:  # this one is kept all the same
+            warnings.warn(f"old versions of weights cannot be dropped: {error}", stacklevel=2)
         return True
 
     def read(self, number: int) -> Version | None:
