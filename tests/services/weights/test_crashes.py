@@ -145,3 +145,38 @@ def test_a_full_disk_leaves_the_version_before(
         store.publish(*no_weights, run)
         assert holds(store, no_weights) == 2
     assert "cannot keep version 2: [Errno 27] File too large" in log()
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_server_that_is_told_to_stop_finishes_what_is_under_way(
+    serve: Serve, address: str, link: Any, weigh: Weigh, run: Run, way: str
+) -> None:
+    process = serve("--drain-seconds", "600")
+    first, second = weigh(1, kib=16 * 1024), weigh(2, kib=16 * 1024)
+    with (
+        client.Weights(address, patience=LONG) as store,
+        client.Weights(link.address, patience=Patience(0.0)) as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        store.publish(*first, run)
+        there = other.newest()
+        assert there is not None
+        getattr(link, way).hold_after(4 * MIB)
+        moving = pool.submit(other.publish, *second, run) if way == "up" else pool.submit(other.fetch, there)
+        getattr(link, way).wait_until_held()
+        process.terminate()
+        with pytest.raises(CallError, match="UNAVAILABLE: this server is about to stop"):
+            until_refused(address)
+        assert process.poll() is None
+        link.up.go_on()
+        link.down.go_on()
+        assert moving.result(60) == (None if way == "up" else first[0])
+        assert process.wait(60) == 0
+        serve()
+        assert holds(store, first, second) == (2 if way == "up" else 1)
+
+
+def until_refused(address: str) -> None:
+    with client.Weights(address, patience=Patience(0.0)) as store:
+        while True:
+            store.newest()
