@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -14,6 +14,7 @@ from ..proto.weights.v1 import weights_pb2_grpc
 from .channel import CallError, Credentials, Patience, told
 from .connection import Connection
 
+NOTHING = pb.Announcement(version=-1, highest=-1)  # has been published yet
 _CHUNK_BYTES = 1 << 20
 
 
@@ -46,14 +47,14 @@ class Weights(Connection):
 
     def newest(self) -> Published | None:
         """The newest version with its run, None where there is none yet."""
-        try:
-            return published(self.call(self._stub.GetNewest, pb.GetNewestRequest(with_run=True)))
-        except CallError as error:
-            if error.code is grpc.StatusCode.NOT_FOUND:
-                return None
-            raise
+        said = self._announced(with_run=True)
+        return published(said) if said.manifest else None
 
-    def watch(self, after: int = -1) -> Iterator[Published]:
+    def highest(self) -> int:
+        """The highest version there ever was, damaged ones among them; -1 for none. The next must be above it."""
+        return self._announced(with_run=False).highest
+
+    def watch(self, after: int = -1) -> Generator[Published, None, None]:
         """The newest version above `after`, and then each that is published, without end; slow readers skip some."""
         pauses = self.patience.pauses()
         while True:
@@ -98,6 +99,14 @@ class Weights(Connection):
           CallError: the server refuses; FAILED_PRECONDITION where the version is not above the newest.
         """
         self.patiently(lambda: self._stub.Publish(iter(upload(data, manifest, run)), metadata=self.metadata))
+
+    def _announced(self, *, with_run: bool) -> pb.Announcement:
+        try:
+            return self.call(self._stub.GetNewest, pb.GetNewestRequest(with_run=with_run))
+        except CallError as error:
+            if error.code is grpc.StatusCode.NOT_FOUND:
+                return NOTHING
+            raise
 
 
 def published(said: pb.Announcement) -> Published:

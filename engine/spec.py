@@ -23,6 +23,8 @@ _LOWEST = {
     "preferred_batch": 1,
     "observation_limit": 0,
 }
+_MANIFEST_TEXTS = ("env_id", "spec_fingerprint", "sha256", "created_at", "config_hash")
+_LAST_VERSION = 2**63 - 1  # an int64 on the wire
 
 
 class SpecError(ValueError):
@@ -190,9 +192,22 @@ class WeightsManifest:
         """Reads a manifest file's text; `SpecError` says what does not fit."""
         try:
             fields = json.loads(text)
-            return cls(**fields | {"network": NetworkSpec.from_json(fields["network"])})
-        except (TypeError, KeyError, ValueError) as error:
+            manifest = cls(**fields | {"network": NetworkSpec.from_json(fields["network"])})
+            manifest._require_kinds()
+        except (TypeError, KeyError, ValueError, RecursionError) as error:
             raise SpecError(f"this is no weights manifest: {error}") from error
+        return manifest
+
+    def _require_kinds(self) -> None:
+        """Raises `SpecError` where a field is of another kind than it is declared, as only JSON can make it."""
+        counted = f"a whole number from 0 to {_LAST_VERSION}"
+        fits = {"version": (_is_whole(self.version) and 0 <= self.version <= _LAST_VERSION, counted)}
+        fits |= {name: (_is_whole(getattr(self, name)), "a whole number") for name in ("learner_step", "seed")}
+        fits |= {name: (isinstance(getattr(self, name), str), "text") for name in _MANIFEST_TEXTS}
+        fits["tensors"] = (isinstance(self.tensors, Mapping), "an object")
+        for name, (fit, expected) in fits.items():
+            if not fit:
+                raise SpecError(f"{name} is {getattr(self, name)!r}, expected {expected}")
 
     def check(self, data: bytes, game: GameSpec) -> None:
         """Raises `SpecError` unless `data` are these weights, whole, and for this game."""

@@ -5,8 +5,9 @@ Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by t
 
 import argparse
 import difflib
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import NoReturn, Protocol, cast
 
@@ -42,10 +43,15 @@ class Parser(argparse.ArgumentParser):
         """Says what was wrong and the nearest match, then exits 2."""
         if message.startswith("unrecognized arguments: "):
             wrong = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            message = f"no flag {wrong}" + _near(wrong, flags)
+            message = f"no flag {wrong}" + _near(wrong, self._flags())
         print(f"{self.prog}: {message}\nsee {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
+
+    def _flags(self) -> list[str]:
+        """Its own, and those of its sub-commands, which leave what they do not know to it."""
+        below = [action.choices.values() for action in self._actions if isinstance(action.choices, Mapping)]
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        return flags + [flag for one in itertools.chain(*below) if isinstance(one, Parser) for flag in one._flags()]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

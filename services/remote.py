@@ -10,7 +10,9 @@ from pathlib import Path
 import grpc
 
 from ..client import CallError, Credentials, Patience
-from .serving.arguments import TOKEN_VARIABLE
+from .serving import ServingError, tls
+from .serving.arguments import TOKEN_VARIABLE, read_token
+from .serving.settings import check_token
 from .stopping import Stop
 
 WAIT_SECONDS = 2.0  # that a server may hold a call up: for so long a signal is not heard
@@ -36,16 +38,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def credentials(args: argparse.Namespace) -> Credentials:
-    """What the flags say."""
-    token = args.token_file.read_text().strip() if args.token_file else os.environ.get(TOKEN_VARIABLE)
-    return Credentials(token, args.tls_authority, args.tls_certificate, args.tls_key)
+    """What the flags say.
+
+    Raises:
+      ServingError: a file cannot be read, or a flag lacks another.
+    """
+    token = read_token(args.token_file, os.environ)
+    if token is not None:
+        check_token(token)
+    authority, certificate, key = args.tls_authority, args.tls_certificate, args.tls_key
+    if (certificate is None) != (key is None):
+        lacking = "--tls-key" if key is None else "--tls-certificate"
+        raise ServingError(f"a certificate of one's own goes with its key: give {lacking} too")
+    if certificate is not None and authority is None:
+        raise ServingError("a certificate of one's own is for TLS: give --tls-authority too, to know the servers by")
+    for path in (authority, certificate, key):
+        if path is not None:
+            tls.read(path)
+    return Credentials(token, authority, certificate, key)
 
 
 class Waiting:
-    """Tells of what is waited for, once and then now and again, and ends the waiting when it is told to stop."""
+    """Tells of what is waited for, once and then now and again, and ends the waiting when it is told to stop.
 
-    def __init__(self, stop: Stop, say: Callable[[str], None]) -> None:
-        self._stop, self._say = stop, say
+    Args:
+      clock: seconds.
+    """
+
+    def __init__(self, stop: Stop, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._stop, self._say, self._clock = stop, say, clock
         self._said: dict[str, float] = {}  # what is waited for -> when it was last told
 
     def patience(self, what: str) -> Patience:
@@ -60,7 +81,7 @@ class Waiting:
         """
         if self._stop.asked:
             raise StoppedError
-        now = time.monotonic()
+        now = self._clock()
         if now - self._said.get(what, -math.inf) > _SAY_AGAIN:
             self._say(f"waiting for {what}: {why}")
             self._said[what] = now

@@ -51,9 +51,7 @@ class RemoteLearner:
         if saved is not None:
             self.learner.load_state(saved.tensors, saved.state["learner"])
             self.counters = Counters(**saved.state["counters"])
-        newest = store.newest()
-        there = -1 if newest is None else newest.highest
-        self.counters.iteration = max(there, -1 if saved is None else saved.step)
+        self.counters.iteration = max(store.highest(), -1 if saved is None else saved.step)
         self._before = replay.stats()
         self._sampler = replay.sampler(self.config.learner.batch_size, _OUTPUTS, timeout=WAIT_SECONDS)
         due = self.config.replay.samples_per_move * self.config.selfplay.rows_per_unroll

@@ -137,10 +137,15 @@ class RunDirectory:
 
     def versions(self) -> list[int]:
         """Versions whose manifest is in place, oldest first."""
-        if not self.weights.is_dir():
-            return []
-        folders = [entry for entry in self.weights.iterdir() if entry.name.isdigit()]
-        return sorted(int(folder.name) for folder in folders if (folder / _MANIFEST_FILE).is_file())
+        return [number for number in self._numbers() if (self.weights / str(number) / _MANIFEST_FILE).is_file()]
+
+    def highest_version(self) -> int:
+        """The highest version there ever was as far as the folder tells, damaged and lost ones too; -1 for none."""
+        try:
+            pointed = int(json.loads((self.weights / "latest.json").read_text(encoding="utf-8"))["version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pointed = -1
+        return max([pointed, *self.versions()])
 
     def load_weights(self, game: GameSpec, version: int | None = None) -> tuple[bytes, WeightsManifest]:
         """Verified weights: those of `version`, or the newest that are whole.
@@ -167,15 +172,22 @@ class RunDirectory:
           SpecError: they are damaged.
         """
         folder = self.weights / str(version)
-        manifest = WeightsManifest.from_json((folder / _MANIFEST_FILE).read_text(encoding="utf-8"))
+        try:
+            manifest = WeightsManifest.from_json((folder / _MANIFEST_FILE).read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise SpecError(f"weights version {version} are damaged: their manifest is no text") from error
+        if manifest.version != version:
+            raise SpecError(f"weights version {version} are damaged: their manifest is that of {manifest.version}")
         data = (folder / _WEIGHTS_FILE).read_bytes()
         manifest.check_whole(data)
         return data, manifest
 
     def keep_newest_versions(self, count: int) -> None:
-        """Drops all versions but the newest `count`."""
-        for version in self.versions()[:-count]:
-            self.drop_version(version)
+        """Drops all versions but the newest `count`, and what a crash may have left of older ones."""
+        oldest = min(self.versions()[-count:], default=0)
+        for number in self._numbers():
+            if number < oldest:
+                self.drop_version(number)
 
     def drop_version(self, version: int) -> None:
         """Drops a version, whole or not."""
@@ -202,6 +214,12 @@ class RunDirectory:
             (self.weights / "latest.json").unlink(missing_ok=True)
         for version in newer:
             self.drop_version(version)
+
+    def _numbers(self) -> list[int]:
+        """Those of the folders of versions, whole or not, in their order."""
+        if not self.weights.is_dir():
+            return []
+        return sorted(int(entry.name) for entry in self.weights.iterdir() if entry.name.isdigit())
 
     def _point_to(self, manifest: WeightsManifest) -> None:
         store.write_json(self.weights / "latest.json", {"version": manifest.version, "sha256": manifest.sha256})

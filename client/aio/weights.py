@@ -1,7 +1,7 @@
 """The weights client for asyncio: the twin of `client/weights.py`, with the same names and the same rules."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import grpc
@@ -10,7 +10,7 @@ from ...engine.spec import WeightsManifest
 from ...proto.weights.v1 import weights_pb2 as pb
 from ...proto.weights.v1 import weights_pb2_grpc
 from ..channel import CallError, Credentials, Patience, told
-from ..weights import Published, published, upload
+from ..weights import NOTHING, Published, published, upload
 from .connection import Connection
 
 
@@ -23,14 +23,14 @@ class Weights(Connection):
 
     async def newest(self) -> Published | None:
         """The newest version with its run, None where there is none yet."""
-        try:
-            return published(await self.call(self._stub.GetNewest, pb.GetNewestRequest(with_run=True)))
-        except CallError as error:
-            if error.code is grpc.StatusCode.NOT_FOUND:
-                return None
-            raise
+        said = await self._announced(with_run=True)
+        return published(said) if said.manifest else None
 
-    async def watch(self, after: int = -1) -> AsyncIterator[Published]:
+    async def highest(self) -> int:
+        """The highest version there ever was, damaged ones among them; -1 for none. The next must be above it."""
+        return (await self._announced(with_run=False)).highest
+
+    async def watch(self, after: int = -1) -> AsyncGenerator[Published, None]:
         """The newest version above `after`, and then each that is published, without end; slow readers skip some."""
         pauses = self.patience.pauses()
         while True:
@@ -75,3 +75,11 @@ class Weights(Connection):
           CallError: the server refuses; FAILED_PRECONDITION where the version is not above the newest.
         """
         await self.patiently(lambda: self._stub.Publish(iter(upload(data, manifest, run)), metadata=self.metadata))
+
+    async def _announced(self, *, with_run: bool) -> pb.Announcement:
+        try:
+            return await self.call(self._stub.GetNewest, pb.GetNewestRequest(with_run=with_run))
+        except CallError as error:
+            if error.code is grpc.StatusCode.NOT_FOUND:
+                return NOTHING
+            raise

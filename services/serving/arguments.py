@@ -51,14 +51,19 @@ def from_args(args: argparse.Namespace, environ: Mapping[str, str]) -> Serving:
         tls_certificate=args.tls_certificate,
         tls_key=args.tls_key,
         tls_client_ca=args.tls_client_ca,
-        token=_token(args.token_file, environ),
+        token=read_token(args.token_file, environ),
         max_message_mib=args.max_message_mib,
         reflection=not args.no_reflection,
         drain_seconds=args.drain_seconds,
     )
 
 
-def _token(path: Path | None, environ: Mapping[str, str]) -> str | None:
+def read_token(path: Path | None, environ: Mapping[str, str]) -> str | None:
+    """The token in a file, or in the variable where no file is given.
+
+    Raises:
+      ServingError: the file cannot be read.
+    """
     if path is None:
         return environ.get(TOKEN_VARIABLE)
     try:

@@ -46,7 +46,7 @@ class Serving:
         place = self.place
         tls.check(self.tls_certificate, self.tls_key, self.tls_client_ca)
         if self.token is not None:
-            _check_token(self.token)
+            check_token(self.token)
         if not 1 <= self.max_message_mib <= MOST_MIB:
             raise ServingError(f"max_message_mib is {self.max_message_mib}, expected 1 to {MOST_MIB}")
         if not (math.isfinite(self.drain_seconds) and self.drain_seconds >= 0):
@@ -76,8 +76,8 @@ class Serving:
         return []
 
 
-def _check_token(token: str) -> None:
-    """A token travels in a header, where blanks and other letters do not arrive as they were sent."""
+def check_token(token: str) -> None:
+    """Raises `ServingError` for a token with blanks or other letters, which a header does not carry as they are."""
     if not token:
         raise ServingError("the token is empty: expected one line of letters, digits and signs, such as a random one")
     if not _TOKEN_LETTERS.issuperset(token):

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 CONTRACT = pb.DESCRIPTOR.services_by_name["Weights"]
 _MIB = 1 << 20
 CHUNK_BYTES = _MIB
+_IDLE_SECONDS = 60.0
 
 Given = TypeVar("Given")
 
@@ -33,10 +34,11 @@ class WeightsService:
 
     Args:
       max_weights_mib: the largest version.
+      idle_seconds: for which an upload may say nothing; then it makes room for others.
     """
 
-    def __init__(self, keeper: Keeper, max_weights_mib: int) -> None:
-        self._keeper, self._max_mib = keeper, max_weights_mib
+    def __init__(self, keeper: Keeper, max_weights_mib: int, idle_seconds: float = _IDLE_SECONDS) -> None:
+        self._keeper, self._max_mib, self._idle_seconds = keeper, max_weights_mib, idle_seconds
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._dialogues = Dialogues()
         self._published = asyncio.Condition()
@@ -59,23 +61,21 @@ class WeightsService:
         self._uploading = True
         try:
             version, run = await self._receive(requests)
-            if self._is_newest(version):
-                return pb.PublishResponse(again=True)
-            self._require_next(version.manifest)
             # Written to the end, whether the learner stays to hear of it or not.
-            await asyncio.shield(asyncio.create_task(self._keep(version, run)))
-            return pb.PublishResponse()
+            is_new = await asyncio.shield(asyncio.create_task(self._keep(version, run)))
+            return pb.PublishResponse(again=not is_new)
         finally:
             self._uploading = False
 
     async def get_newest(self, request: pb.GetNewestRequest, context: Any) -> pb.Announcement:
         del context
-        newest = self._keeper.newest
-        if newest is None:
+        newest, highest = self._keeper.newest, self._keeper.highest
+        if newest is None and highest < 0:
             raise _refusal("NOT_FOUND", "no weights have been published yet: start the learner, or wait for it")
-        return newest.announcement(
-            self._keeper.highest, await self._off_loop(self._keeper.run) if request.with_run else ""
-        )
+        run = await self._off_loop(self._keeper.run) if request.with_run else ""
+        if newest is None:
+            return pb.Announcement(version=-1, highest=highest, run=run)
+        return newest.announcement(highest, run)
 
     async def watch(self, request: pb.WatchRequest, context: Any) -> None:
         known = request.after
@@ -101,7 +101,7 @@ class WeightsService:
         if version is None or version.number != request.version:
             version = await self._off_loop(self._keeper.read, request.version)
         if version is None:
-            kept = ", ".join(map(str, self._keeper.versions())) or "none"
+            kept = ", ".join(map(str, await self._off_loop(self._keeper.versions))) or "none"
             raise _refusal("NOT_FOUND", f"version {request.version} is not kept: there are {kept}; fetch the newest")
         if request.offset > len(version.data):
             size = len(version.data)
@@ -116,12 +116,13 @@ class WeightsService:
         Raises:
           RefusalError: it is not one, or cannot be kept.
         """
-        first = await anext(requests, None)
+        parts = self._parts(requests)
+        first = await anext(parts, None)
         if first is None or first.WhichOneof("part") != "head":
             raise _refusal("INVALID_ARGUMENT", "an upload begins with a head")
         manifest, run = await self._checked(first.head)
         data = bytearray()
-        async for request in requests:
+        async for request in parts:
             part = request.WhichOneof("part")
             if part == "end":
                 break
@@ -142,6 +143,19 @@ class WeightsService:
             raise _refusal("INVALID_ARGUMENT", str(error)) from error
         return Version(manifest, whole), run
 
+    async def _parts(self, requests: AsyncIterator[pb.PublishRequest]) -> AsyncIterator[pb.PublishRequest]:
+        """The same, but for a caller that lives and says nothing: it would keep all others from publishing."""
+        while True:
+            try:
+                async with asyncio.timeout(self._idle_seconds):
+                    request = await anext(requests, None)
+            except TimeoutError as error:
+                text = f"nothing was sent for {self._idle_seconds:g} s: begin the upload again"
+                raise _refusal("ABORTED", text) from error
+            if request is None:
+                return
+            yield request
+
     async def _checked(self, head: pb.Head) -> tuple[WeightsManifest, Mapping[str, Any]]:
         if head.num_bytes > self._max_mib * _MIB:
             raise _refusal(
@@ -151,9 +165,9 @@ class WeightsService:
             )
         try:
             manifest, run = WeightsManifest.from_json(head.manifest), json.loads(head.run)
-            if not isinstance(run, dict) or not isinstance(manifest.version, int) or manifest.version < 0:
-                raise SpecError("run is no JSON object, or the version no whole number of at least 0")
-        except ValueError as error:
+            if not isinstance(run, dict):
+                raise SpecError("run is no JSON object")
+        except (ValueError, RecursionError) as error:
             raise _refusal("INVALID_ARGUMENT", f"the head does not fit: {error}") from error
         try:
             await self._off_loop(self._keeper.require_run, run)
@@ -168,29 +182,21 @@ class WeightsService:
             )
         return manifest, run
 
-    def _is_newest(self, version: Version) -> bool:
-        newest = self._keeper.newest
-        return (
-            newest is not None and newest.number == version.number and newest.manifest.sha256 == version.manifest.sha256
-        )
-
-    def _require_next(self, manifest: WeightsManifest) -> None:
-        highest = self._keeper.highest
-        if manifest.version <= highest:
-            raise _refusal(
-                "FAILED_PRECONDITION", f"version is {manifest.version}, expected more than {highest}, the newest here"
-            )
-
-    async def _keep(self, version: Version, run: Mapping[str, Any]) -> None:
+    async def _keep(self, version: Version, run: Mapping[str, Any]) -> bool:
+        """Whether it had not been kept before; raises `RefusalError` where it cannot be."""
         try:
-            await self._off_loop(self._keeper.publish, version, run)
+            is_new = await self._off_loop(self._keeper.publish, version, run)
+        except RunError as error:
+            raise _refusal("FAILED_PRECONDITION", str(error)) from error
         except OSError as error:
             log.warning("cannot keep version %d: %s", version.number, error)
             text = f"version {version.number} cannot be written ({error.strerror}): the one before is served on"
             raise _refusal("RESOURCE_EXHAUSTED", text) from error
-        log.info("version %d, %.1f MiB", version.number, len(version.data) / _MIB)
-        async with self._published:
-            self._published.notify_all()
+        if is_new:
+            log.info("version %d, %.1f MiB", version.number, len(version.data) / _MIB)
+            async with self._published:
+                self._published.notify_all()
+        return is_new
 
     def _cut(self, version: Version, first: int, rest: int) -> list[bytes]:
         """The messages from chunk `first` on, without its first `rest` bytes."""

@@ -63,16 +63,17 @@ class WeightsServicer:
 
     def Publish(self, request_iterator, context):
         """Takes the next version: a head, chunks, and an end, without which nothing is kept. The newest version once more, with
-        the same bytes, is acknowledged again. FAILED_PRECONDITION: a version that is not above the newest, or weights of
-        another run. INVALID_ARGUMENT: not what the head says. ABORTED: another upload is under way. RESOURCE_EXHAUSTED: more
-        bytes than the server takes, or the disk is full; the version before stays.
+        the same bytes, is acknowledged again. FAILED_PRECONDITION: a version that is not above all that there were, or
+        weights of another run. INVALID_ARGUMENT: not what the head says. ABORTED: another upload is under way, or this one
+        stood still. RESOURCE_EXHAUSTED: more bytes than the server takes, or the disk is full; the version before stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetNewest(self, request, context):
-        """The newest version. NOT_FOUND: nothing has been published yet.
+        """The newest version. NOT_FOUND: nothing has been published yet. Where all that there were are damaged, `version` is
+        -1 and `manifest` empty: none can be fetched, and the next must be above `highest`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
