@@ -129,8 +129,8 @@ class DistributedRun:
 
 
 def require_possible(settings: config.TrainConfig) -> None:
-    """`ConfigError` where settings do not go together with actors of their own."""
-    if settings.run.mirror:
+    """`ConfigError` where settings do not go together with actors of their own, if there are to be any."""
+    if settings.run.actors and settings.run.mirror:
         raise config.ConfigError(
             "run.mirror does not go with run.actors: replay's log stays on this machine; copy the run's folder instead"
         )
