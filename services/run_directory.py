@@ -5,13 +5,12 @@
 """
 
 import dataclasses
-import fcntl
 import json
 import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from ..engine.spec import GameSpec, SpecError, WeightsManifest
 from . import store
@@ -19,7 +18,7 @@ from . import store
 _WEIGHTS_FILE = "weights.safetensors"
 _MANIFEST_FILE = "MANIFEST.json"
 _IDENTITY = ("config", "created_at")  # what tells runs apart
-_LOCKS: dict[Path, IO[str]] = {}  # of this process; closing one would let it go
+_LOCKS: dict[Path, BinaryIO] = {}  # of this process; closing one would let it go
 
 
 class RunError(RuntimeError):
@@ -66,12 +65,9 @@ class RunDirectory:
         path = self.root.resolve() / f".{role}{'.' if role else ''}lock"
         if path in _LOCKS:
             return
-        file = path.open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
-            raise RunError(f"another process is training {self.root}; stop it first, or watch it instead") from error
+        file = store.locked(path)
+        if file is None:
+            raise RunError(f"another process is training {self.root}; stop it first, or watch it instead")
         _LOCKS[path] = file
 
     def release(self) -> None:

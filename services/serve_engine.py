@@ -3,11 +3,10 @@
 import argparse
 import asyncio
 import functools
-import logging
 import os
 from collections.abc import Callable
 
-from . import launch, serving
+from . import launch, logs, serving
 from .flags import whole_number
 from .serving import Service, handlers
 
@@ -43,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serves until it is told to stop; 0 if all calls were finished, 1 if some were cut short."""
     settings = serving.from_args(args, os.environ)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logs.begin()
     launch.use_threads(args.threads)
     cut = asyncio.run(_engine(args, settings, functools.partial(print, flush=True)))
     return 1 if cut else 0

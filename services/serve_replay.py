@@ -4,14 +4,13 @@ import argparse
 import asyncio
 import dataclasses
 import functools
-import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import serving, setting_flags
+from . import logs, serving, setting_flags
 from .serving import Service, handlers
 
 DESCRIPTION = (
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serves until it is told to stop; 0 if all calls were finished, 1 if some were cut short."""
     settings = serving.from_args(args, os.environ)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logs.begin()
     described = _run_of(args)
     say = functools.partial(print, flush=True)
     return 1 if asyncio.run(_serve(args, settings, described, say)) else 0

@@ -3,13 +3,11 @@
 import argparse
 import asyncio
 import functools
-import logging
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from . import serving
+from . import logs, serving
 from .flags import whole_number
 from .serving import Service, handlers
 
@@ -36,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serves until it is told to stop; 0 if all calls were finished, 1 if some were cut short."""
     settings = serving.from_args(args, os.environ)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.captureWarnings(True)
-    warnings.simplefilter("always")
+    logs.begin()
     cut = asyncio.run(_serve(args, settings, functools.partial(print, flush=True)))
     return 1 if cut else 0
 

@@ -1,6 +1,7 @@
 """Files that are whole or not there: temporary name, fsync, rename, fsync of the folder."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -42,6 +43,17 @@ def building(folder: Path) -> Iterator[Path]:
         sync_folder(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def locked(path: Path) -> BinaryIO | None:
+    """A file that one process at a time has, until it is closed; None where another has it."""
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
 
 
 def sha256(path: Path) -> str:

@@ -8,7 +8,6 @@ the ring is long; the others are the `AppendRequest`s as they came. Only the las
 by a crash; it was never acknowledged and is cut off.
 """
 
-import fcntl
 import os
 import struct
 import zlib
@@ -126,11 +125,9 @@ class AppendLog:
         self._file = self._lock = None
 
     def _take_lock(self) -> None:
-        self._lock = (self._folder / ".lock").open("ab")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LogError(f"another process has the append log in {self._folder}; stop it first") from error
+        self._lock = store.locked(self._folder / ".lock")
+        if self._lock is None:
+            raise LogError(f"another process has the append log in {self._folder}; stop it first")
 
     def _recover(self, take: Callable[[pb.AppendRequest], None]) -> str:
         cut = ""

@@ -1,11 +1,10 @@
 """The versions of one run in its folder, which never repeat and never fall, and the newest of them in memory."""
 
 import dataclasses
-import fcntl
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ...engine.spec import SpecError, WeightsManifest
 from ...proto.weights.v1 import weights_pb2 as pb
@@ -55,9 +54,12 @@ class Keeper:
         self._directory, self._keep = RunDirectory(root), keep
         try:
             root.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(root)
+            lock = store.locked(root / ".weights.lock")
         except OSError as error:
             raise RunError(f"cannot keep weights in {root}: {error.strerror or error}") from error
+        if lock is None:
+            raise RunError(f"another process serves the weights in {root}; stop it first")
+        self._lock = lock
         self._damaged: set[int] = set()
         self.newest: Version | None = None
         self.highest = self._directory.highest_version()
@@ -130,13 +132,3 @@ class Keeper:
         if newest is None or newest.number != version.number:
             return False
         return newest.manifest.sha256 == version.manifest.sha256
-
-
-def _locked(root: Path) -> IO[str]:
-    file = (root / ".weights.lock").open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise RunError(f"another process serves the weights in {root}; stop it first") from error
-    return file
