@@ -57,7 +57,7 @@ class Sampled:
       rows: u64[N], their names, for `update_priorities`.
       probability: f32[N], of drawing each.
       filled: rows that could be drawn.
-      epoch: of the server.
+      epoch: within which the names of rows mean something: until the server is started anew, or clears its rows.
     """
 
     arrays: Mapping[str, np.ndarray]

@@ -63,7 +63,11 @@ class Replay(Connection):
         return batches.sampled(self.info(), names, self.call(self._stub.Sample, asked))
 
     def update_priorities(self, batch: Sampled, priorities: Any) -> bool:
-        """Gives the rows of a batch new priorities (numbers [N]); False where the server was started anew since."""
+        """Gives the rows of a batch new priorities (numbers [N]).
+
+        Returns:
+          False where they are no longer what they were: the server was started anew since, or cleared.
+        """
         return not self.call(self._stub.UpdatePriorities, batches.priorities(batch, priorities)).forgotten
 
     def stats(self) -> pb.StatsReply:

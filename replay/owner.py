@@ -173,7 +173,7 @@ class Replay(Generic[Row, Batch]):
                 raise PriorityError(_refusal(draws, priorities, np.flatnonzero(wrong)))
 
     def clear(self) -> None:
-        """Forgets all rows, and with them the totals."""
+        """Forgets all rows, and with them the totals. Draws from before name rows that are no more: drop them."""
         with self._changed:
             ring, key = self._state.ring, self._state.key
             one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), ring.storage)

@@ -70,7 +70,8 @@ class DistributedRun:
         if self.config.run.progress(self.counters.updates, self.counters.seconds) >= 1.0:
             return True
         logs, sockets = self.directory.root / "logs", Path(tempfile.mkdtemp(prefix="cartridge-"))
-        self.view.say(f"{self.config.run.actors} actors, learner, replay and weights; what they say is in {logs}")
+        actors = f"actors ({self.config.run.actors})"
+        self.view.say(f"processes: {actors}, learner, replay, weights; what they say is in {logs}")
         try:
             roles = self._roles(sockets)
             with stopping.on_signals() as stop, Supervisor(roles, logs, os.environ, self.view.say) as supervisor:

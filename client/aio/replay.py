@@ -61,7 +61,7 @@ class Replay(Connection):
         return batches.sampled(info, names, await self.call(self._stub.Sample, asked))
 
     async def update_priorities(self, batch: Sampled, priorities: Any) -> bool:
-        """Gives the rows of a batch new priorities (numbers [N]); False where the server was started anew since."""
+        """Gives the rows of a batch new priorities (numbers [N]); False where they are no longer what they were."""
         reply = await self.call(self._stub.UpdatePriorities, batches.priorities(batch, priorities))
         return not reply.forgotten
 

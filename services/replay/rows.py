@@ -1,6 +1,7 @@
 """From the bytes of a chunk to rows of the ring, and from drawn rows to the bytes of a batch; nothing waits here."""
 
 import functools
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,10 +34,14 @@ class Rows:
 
     Args:
       game, config: the run's.
+
+    Attributes:
+      epoch: within which names of rows mean something; another one begins when all are forgotten.
     """
 
     def __init__(self, game: Game[Any], config: TrainConfig) -> None:
         self.game, self._row = game, replay_setup.row(game)
+        self.epoch = secrets.randbits(64)
         key = jax.random.PRNGKey(config.run.seed)
         self.replay: Replay[Any, ViewedRows] = replay_setup.replay(
             game, config, key, functools.partial(viewed_rows, game)
@@ -86,6 +91,7 @@ class Rows:
     def clear(self) -> None:
         """Forgets all rows."""
         self.replay.clear()
+        self.epoch = secrets.randbits(64)
 
     def may_add(self, num_rows: int) -> bool:
         """Whether so many rows may come in now. Any thread may ask this and the two below, which hold nobody up."""
@@ -111,14 +117,17 @@ class Rows:
             rows=_names(draws).tobytes(),
             probabilities=np.asarray(draws.probability, "<f4").tobytes(),
             filled=self.replay.size,
+            epoch=self.epoch,
         )
 
-    def update(self, rows: bytes, priorities: bytes) -> None:
-        """Gives rows new priorities.
+    def update(self, epoch: int, rows: bytes, priorities: bytes) -> bool:
+        """Gives rows new priorities; False where they are of another epoch.
 
         Raises:
           RefusalError: what is given cannot be; nothing has changed.
         """
+        if epoch != self.epoch:
+            return False
         names, numbers = np.frombuffer(rows, "<u8"), np.frombuffer(priorities, "<f4")
         size = 1 << (len(names) - 1).bit_length()  # few sizes are compiled; a row given twice is as good as once
         filled = np.minimum(np.arange(size), len(names) - 1)
@@ -132,6 +141,7 @@ class Rows:
             self.replay.update(draws, numbers)
         except PriorityError as error:
             raise _wrong(str(error)) from error
+        return True
 
     def _bytes(self, viewed: ViewedRows, name: str) -> bytes:
         kind = name.partition(":")[0]

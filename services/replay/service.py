@@ -8,7 +8,6 @@ import asyncio
 import functools
 import json
 import logging
-import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -99,10 +98,8 @@ class ReplayService:
                 f"rows are {len(request.rows)} bytes and priorities {len(request.priorities)}, expected 8 and 4 for "
                 f"each of 1 to {MAX_BATCH} rows",
             )
-        if request.epoch != self._description.epoch:
-            return pb.UpdatePrioritiesResponse(forgotten=True)
-        await self._on_device(self._rows.update, request.rows, request.priorities)
-        return pb.UpdatePrioritiesResponse()
+        taken = await self._on_device(self._rows.update, request.epoch, request.rows, request.priorities)
+        return pb.UpdatePrioritiesResponse(forgotten=not taken)
 
     async def stats(self, request: pb.StatsRequest, context: Any) -> pb.StatsReply:
         del request, context
@@ -258,7 +255,6 @@ class ReplayService:
             self._leaving -= request.num_rows
             await self._tell()
         self._sampled += request.num_rows
-        batch.epoch = self._description.epoch
         return batch
 
     async def _let_out(self, size: int, seconds: float | None) -> None:
@@ -363,7 +359,6 @@ def _description(rows: Rows, run: Mapping[str, Any], on_disk: bool) -> pb.Descri
         prioritised=run["config"]["replay"]["sampler"] == "prioritised",
         levels=[pb.ACK_LEVEL_MEMORY, *([pb.ACK_LEVEL_DISK] if on_disk else [])],
         max_batch=MAX_BATCH,
-        epoch=secrets.randbits(64),
     )
 
 

@@ -6,9 +6,24 @@ import sys
 from typing import Any
 
 import pytest
+from cartridge import make_game
 from cartridge.engine.spec import GameSpec, NetworkSpec, SpecError
 
 SPEC = GameSpec("hex", "1.0.0", 2, 121, (11, 11, 4), 0, 68, options=(("swap", "1"),))
+
+
+@pytest.mark.parametrize("env_id", ["tictactoe", "hex:swap=1", "go9x9:komi=5.5", "backgammon", "2048", "cartpole"])
+def test_a_spec_comes_back_from_its_json(env_id: str) -> None:
+    spec = make_game(env_id).spec
+    again = GameSpec.from_json(spec.to_json())
+    assert again == spec
+    assert again.fingerprint() == spec.fingerprint()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"env_id": "hex"}', SPEC.to_json().replace("num_players", "people")])
+def test_what_is_no_spec_is_refused(text: str) -> None:
+    with pytest.raises(SpecError):
+        GameSpec.from_json(text)
 
 
 def test_every_field_is_in_the_fingerprint() -> None:

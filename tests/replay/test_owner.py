@@ -192,3 +192,15 @@ def test_a_queue_is_written_in_place() -> None:
         queue.put(serial(4 * block))
         assert np.asarray(queue.take(4)).tolist() == list(range(4 * block, 4 * block + 4))
         assert queue._ring.storage.unsafe_buffer_pointer() == before
+
+
+def test_a_cleared_replay_hands_out_nothing_old() -> None:
+    replay = filled(Prioritised())
+    replay.clear()
+    assert (replay.size, replay.totals) == (0, Totals())
+    with pytest.raises(RateLimitedError):
+        replay.sample(1)
+    replay.add(serial(100))
+    batch, draws = replay.sample(8)
+    assert set(np.asarray(batch).tolist()) <= {100, 101, 102, 103}
+    assert np.asarray(draws.probability) == pytest.approx(0.25)

@@ -31,7 +31,7 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("env_id", "spec", "spec_fingerprint", "run", "chunk_rows", "columns", "appended", "outputs", "capacity", "prioritised", "levels", "max_batch", "epoch")
+    __slots__ = ("env_id", "spec", "spec_fingerprint", "run", "chunk_rows", "columns", "appended", "outputs", "capacity", "prioritised", "levels", "max_batch")
     ENV_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     SPEC_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
@@ -44,7 +44,6 @@ class Description(_message.Message):
     PRIORITISED_FIELD_NUMBER: _ClassVar[int]
     LEVELS_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_FIELD_NUMBER: _ClassVar[int]
-    EPOCH_FIELD_NUMBER: _ClassVar[int]
     env_id: str
     spec: str
     spec_fingerprint: str
@@ -57,8 +56,7 @@ class Description(_message.Message):
     prioritised: bool
     levels: _containers.RepeatedScalarFieldContainer[AckLevel]
     max_batch: int
-    epoch: int
-    def __init__(self, env_id: _Optional[str] = ..., spec: _Optional[str] = ..., spec_fingerprint: _Optional[str] = ..., run: _Optional[str] = ..., chunk_rows: _Optional[int] = ..., columns: _Optional[int] = ..., appended: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., capacity: _Optional[int] = ..., prioritised: _Optional[bool] = ..., levels: _Optional[_Iterable[_Union[AckLevel, str]]] = ..., max_batch: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
+    def __init__(self, env_id: _Optional[str] = ..., spec: _Optional[str] = ..., spec_fingerprint: _Optional[str] = ..., run: _Optional[str] = ..., chunk_rows: _Optional[int] = ..., columns: _Optional[int] = ..., appended: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., capacity: _Optional[int] = ..., prioritised: _Optional[bool] = ..., levels: _Optional[_Iterable[_Union[AckLevel, str]]] = ..., max_batch: _Optional[int] = ...) -> None: ...
 
 class Played(_message.Message):
     __slots__ = ("weights_version", "episodes", "episode_moves", "first_wins", "second_wins", "policy_entropy", "distinct_openings")

@@ -129,6 +129,15 @@ def test_cleared_there_is_nothing_and_stored_chunks_stay_known(replay: client.Re
     assert replay.stats().rows == 0
 
 
+def test_cleared_it_takes_no_priorities_for_rows_that_were(replay: client.Replay, play: Play) -> None:
+    told(replay, request_of(replay, play(1), 82, 1))
+    batch = replay.sample(64, ("value",), timeout=30)
+    assert replay.update_priorities(batch, np.ones(64))
+    replay.clear()
+    told(replay, request_of(replay, play(2), 82, 2))  # in the same places
+    assert not replay.update_priorities(batch, np.zeros(64))
+
+
 @pytest.mark.parametrize(
     ("change", "code", "expected"),
     [
