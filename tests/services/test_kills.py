@@ -1,5 +1,6 @@
 """Every ten seconds, for five minutes, a process of a run is killed: nothing is lost, and it learns all the same."""
 
+import contextlib
 import json
 import os
 import random
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from cartridge.client import Patience, Replay, Weights
 from cartridge.services import store
-from cartridge.services.remote import Waiting
+from cartridge.services.remote import StoppedError, Waiting
 from cartridge.services.remote_actor import RemoteActor
 from cartridge.services.replay import append_log
 from cartridge.services.stopping import Stop
@@ -41,8 +42,12 @@ class Witness:
         waiting, patience = Waiting(self._stop, print), Patience(seconds=120)
         self._replay, self._weights = Replay(replay, patience=patience), Weights(weights, patience=patience)
         self.actor = RemoteActor(self._replay, self._weights, 1, self._stop, waiting)
-        self._thread = threading.Thread(target=self.actor.run)
+        self._thread = threading.Thread(target=self._play)
         self._thread.start()
+
+    def _play(self) -> None:
+        with contextlib.suppress(StoppedError):
+            self.actor.run()
 
     def leave(self) -> None:
         self._stop.asked = True
