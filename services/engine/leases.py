@@ -30,7 +30,6 @@ class Ask:
     actions: np.ndarray  # i32[n]
     orders: np.ndarray  # u8[n], see `engine.slices`
     deadline: float | None  # of the loop's clock
-    taken: bool = False  # it is being made
     replies: list[asyncio.Future[bytes]] = dataclasses.field(default_factory=list)
 
     def wait(self) -> asyncio.Future[bytes]:
@@ -67,17 +66,12 @@ class Lease:
     sequence: int = 0  # of the last step made
     kept: bytes = b""  # the reply to it
     lost: float | None = None  # when the stream broke off that stepped it
-    asks: dict[int, Ask] = dataclasses.field(default_factory=dict)  # steps not yet answered, by number, in order
+    asks: dict[int, Ask] = dataclasses.field(default_factory=dict)  # steps not yet made, by their numbers in order
 
     @functools.cached_property
     def moves(self) -> np.ndarray:
         """u8[n], the orders of a step in which every game moves."""
         return np.full(self.where.size, slices.MOVE | self.mode, np.uint8)
-
-    @property
-    def next_ask(self) -> Ask | None:
-        """The first that is not being made yet."""
-        return next((ask for ask in self.asks.values() if not ask.taken), None)
 
     def hear(self, now: float) -> None:
         """Its client is there."""
