@@ -65,7 +65,8 @@ class Lease:
     cost: int  # bytes of the server's memory
     sequence: int = 0  # of the last step made
     kept: bytes = b""  # the reply to it
-    lost: float | None = None  # when the stream broke off that stepped it
+    streams: set[object] = dataclasses.field(default_factory=set)  # open ones that stepped it since a call alone did
+    lost: float | None = None  # when the last of those streams broke off
     asks: dict[int, Ask] = dataclasses.field(default_factory=dict)  # steps not yet made, by their numbers in order
 
     @functools.cached_property
@@ -76,6 +77,20 @@ class Lease:
     def hear(self, now: float) -> None:
         """Its client is there."""
         self.heard, self.lost = now, None
+
+    def step_by(self, stream: object | None) -> None:
+        """It is stepped in a stream, or by a call alone, of whose client no stream's end says anything."""
+        if stream is None:
+            self.streams.clear()
+        else:
+            self.streams.add(stream)
+
+    def leave(self, stream: object, lost: float | None) -> None:
+        """A stream has ended; `lost` is when, if it broke off. Its client may have gone on in another before."""
+        if stream in self.streams:
+            self.streams.remove(stream)
+            if not self.streams:
+                self.lost = lost
 
     @property
     def newest(self) -> int:
