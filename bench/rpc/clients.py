@@ -85,7 +85,7 @@ class Tally:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._latencies: list[float] = []
-        self._begun = self._cpu = 0.0
+        self._begun = self._ended = self._cpu = 0.0
         self.policy = 0.0  # seconds
 
     def begin(self) -> None:
@@ -98,10 +98,11 @@ class Tally:
 
     def count(self, since: float) -> None:
         """A reply has come to what was asked at `since`."""
-        self._latencies.append(time.perf_counter() - since)
+        self._ended = time.perf_counter()
+        self._latencies.append(self._ended - since)
 
     def result(self) -> dict[str, Any]:
-        calls, seconds = len(self._latencies), time.perf_counter() - self._begun
+        calls, seconds = len(self._latencies), self._ended - self._begun
         return {
             "calls": calls,
             "seconds": seconds,
@@ -264,6 +265,7 @@ def _threads_stream(address: str, askers: Sequence[Asker], tally: Tally) -> None
             if tally.running:
                 send(asker)
         requests.put(None)
+        next(replies, None)  # its end: were it cut off, the lease would be lost if the next stretch is long in coming
 
 
 async def _asyncio_unary(address: str, askers: Sequence[Asker], tally: Tally) -> None:
@@ -307,6 +309,7 @@ async def _asyncio_stream(address: str, askers: Sequence[Asker], tally: Tally) -
             if tally.running:
                 await send(asker)
         await stream.done_writing()
+        await stream.read()  # its end, as above
 
 
 _ASKERS: Any = {"echo": _Echo, "lease": _Lease, "state": _State}

@@ -1,4 +1,4 @@
-"""The games of all leases of one kind as one batch on the device. One thread calls it, one call after another.
+"""The games of all leases of one kind as one batch on the device. One thread calls it, step after step.
 
 A step touches a window of the batch whose size is a power of two, and games in it that have nothing to do stay as they
 are: a handful of compiled programs serves any number of clients.
@@ -88,31 +88,19 @@ class DeviceBatch(Generic[State]):
         rows = jax.tree.map(lambda leaf: leaf[shift : shift + where.size], read)
         return codec.encode(self.game.spec, "state:packed_u32:v1", codec.pack_state(rows))
 
-    def step(self, wanted: Sequence[Order]) -> Callable[[], list[Outcome]]:
-        """Steps some leases, each once; the rest of the batch stays as it is.
-
-        Returns:
-          What waits for the device and gives the outcomes. Another thread may call it, so that the device makes the
-          next step while the host makes bytes of this one.
-        """
-        windows: list[tuple[list[int], Callable[[], list[Outcome]]]] = []
+    def step(self, wanted: Sequence[Order]) -> list[Outcome]:
+        """Steps some leases, each once; the rest of the batch stays as it is."""
+        outcomes: dict[int, Outcome] = {}
         for outputs in dict.fromkeys(order.outputs for order in wanted):
             chosen = [index for index, order in enumerate(wanted) if order.outputs == outputs]
             ranges = [wanted[index].where for index in chosen]
             for window in cover(ranges, self._sizes(outputs), self.capacity):
                 members = [chosen[index] for index in window.members]
-                finish = self._step_window(window.span, outputs, [wanted[index] for index in members])
-                windows.append((members, finish))
+                found = self._step_window(window.span, outputs, [wanted[index] for index in members])
+                outcomes.update(zip(members, found, strict=True))
+        return [outcomes[index] for index in range(len(wanted))]
 
-        def outcomes() -> list[Outcome]:
-            found = {index: one for members, finish in windows for index, one in zip(members, finish(), strict=True)}
-            return [found[index] for index in range(len(wanted))]
-
-        return outcomes
-
-    def _step_window(
-        self, span: Range, outputs: tuple[str, ...], wanted: Sequence[Order]
-    ) -> Callable[[], list[Outcome]]:
+    def _step_window(self, span: Range, outputs: tuple[str, ...], wanted: Sequence[Order]) -> list[Outcome]:
         places = [slice(one.where.first - span.first, one.where.end - span.first) for one in wanted]
         if wanted[0].where == span:
             actions, orders = wanted[0].actions, wanted[0].orders
@@ -121,22 +109,18 @@ class DeviceBatch(Generic[State]):
             for place, one in zip(places, wanted, strict=True):
                 actions[place], orders[place] = one.actions, one.orders
         self._states, last, found = self._step(span.size, outputs)(self._states, span.first, actions, orders)
-
-        def finish() -> list[Outcome]:
-            rewards, ends, shown, last_shown = jax.device_get(found)
-            final_rows = np.flatnonzero((ends & _ENDED != 0) & (orders & (slices.NEXT_STEP | slices.DISABLED) == 0))
-            finals = self._finals(last, last_shown, final_rows, outputs)
-            return [
-                Outcome(
-                    rewards=_bytes(np.stack([reward[place] for reward in rewards], axis=1)),
-                    ends=_bytes(ends[place]),
-                    tensors=[slices.to_bytes(self.game, name, shown[name], place) for name in outputs],
-                    **self._finals_of(place, outputs, final_rows, finals),
-                )
-                for place in places
-            ]
-
-        return finish
+        rewards, ends, shown, last_shown = jax.device_get(found)
+        final_rows = np.flatnonzero((ends & _ENDED != 0) & (orders & (slices.NEXT_STEP | slices.DISABLED) == 0))
+        finals = self._finals(last, last_shown, final_rows, outputs)
+        return [
+            Outcome(
+                rewards=_bytes(np.stack([reward[place] for reward in rewards], axis=1)),
+                ends=_bytes(ends[place]),
+                tensors=[slices.to_bytes(self.game, name, shown[name], place) for name in outputs],
+                **self._finals_of(place, outputs, final_rows, finals),
+            )
+            for place in places
+        ]
 
     def _finals(
         self, last: EngineState[State], shown: slices.Shown, rows: np.ndarray, outputs: tuple[str, ...]

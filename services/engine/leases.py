@@ -30,7 +30,6 @@ class Ask:
     actions: np.ndarray  # i32[n]
     orders: np.ndarray  # u8[n], see `engine.slices`
     deadline: float | None  # of the loop's clock
-    taken: bool = False  # it is being made
     replies: list[asyncio.Future[bytes]] = dataclasses.field(default_factory=list)
 
     def wait(self) -> asyncio.Future[bytes]:
@@ -66,22 +65,32 @@ class Lease:
     cost: int  # bytes of the server's memory
     sequence: int = 0  # of the last step made
     kept: bytes = b""  # the reply to it
-    lost: float | None = None  # when the stream broke off that stepped it
-    asks: dict[int, Ask] = dataclasses.field(default_factory=dict)  # steps not yet answered, by number, in order
+    streams: set[object] = dataclasses.field(default_factory=set)  # open ones that stepped it since a call alone did
+    lost: float | None = None  # when the last of those streams broke off
+    asks: dict[int, Ask] = dataclasses.field(default_factory=dict)  # steps not yet made, by their numbers in order
 
     @functools.cached_property
     def moves(self) -> np.ndarray:
         """u8[n], the orders of a step in which every game moves."""
         return np.full(self.where.size, slices.MOVE | self.mode, np.uint8)
 
-    @property
-    def next_ask(self) -> Ask | None:
-        """The first that is not being made yet."""
-        return next((ask for ask in self.asks.values() if not ask.taken), None)
-
     def hear(self, now: float) -> None:
         """Its client is there."""
         self.heard, self.lost = now, None
+
+    def step_by(self, stream: object | None) -> None:
+        """It is stepped in a stream, or by a call alone, of whose client no stream's end says anything."""
+        if stream is None:
+            self.streams.clear()
+        else:
+            self.streams.add(stream)
+
+    def leave(self, stream: object, lost: float | None) -> None:
+        """A stream has ended; `lost` is when, if it broke off. Its client may have gone on in another before."""
+        if stream in self.streams:
+            self.streams.remove(stream)
+            if not self.streams:
+                self.lost = lost
 
     @property
     def newest(self) -> int:

@@ -59,7 +59,6 @@ class EngineService:
         self._tickers: dict[str, Ticker] = {}  # by the fingerprint of their game
         self._acquiring = asyncio.Lock()
         self._device = ThreadPoolExecutor(1, thread_name_prefix="device")
-        self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
         self._epoch = new_id()
         self._conversations: set[stepping.Conversation] = set()
@@ -78,7 +77,6 @@ class EngineService:
         for ticker in self._tickers.values():
             await ticker.close()
         self._device.shutdown(wait=True)
-        self._host.shutdown(wait=True)
         self._compiler.shutdown(wait=True, cancel_futures=True)
 
     # Games whose state the client keeps
@@ -259,7 +257,7 @@ class EngineService:
                     self._leases.free(cost)
                     raise
                 window = self._settings.window
-                self._tickers[key] = Ticker(batch, self._device, self._host, self._compiler, window, self._failed)
+                self._tickers[key] = Ticker(batch, self._device, self._compiler, window, self._failed)
             return self._tickers[key]
 
     async def _drop_idle(self) -> None:

@@ -36,12 +36,12 @@ async def answer(leases: Leases, request: pb.SliceRequest, remaining: float | No
 class Conversation:
     """A stream of requests, answered in their order; what is wrong with one is told in its reply.
 
-    A stream that breaks off leaves its leases for a little while to whoever takes them up again.
+    A stream that breaks off leaves its leases for a little while to whoever takes them up again. Its end may be heard
+    of late, when their client plays on in another stream, and then it says nothing about them.
     """
 
     def __init__(self, leases: Leases, requests: AsyncIterator[pb.SliceRequest], context: Any) -> None:
         self._leases, self._requests, self._context = leases, requests, context
-        self._met: set[Lease] = set()
         self._waiting: asyncio.Queue[tuple[pb.SliceRequest, Reply] | None] = asyncio.Queue()
         self._places = asyncio.Semaphore(_ON_THE_WAY)
         self._reading = asyncio.create_task(self._read())
@@ -71,8 +71,7 @@ class Conversation:
             finished = True
         finally:
             self._reading.cancel()
-            if not finished:
-                self._break_off()
+            self._end(None if finished else asyncio.get_running_loop().time())
 
     async def _read(self) -> None:
         try:
@@ -84,11 +83,9 @@ class Conversation:
 
     def _begin(self, request: pb.SliceRequest) -> Reply:
         try:
-            reply = _accept(self._leases, request, None)
+            return _accept(self._leases, request, None, self)
         except RefusalError as refusal:
             return _told(request, refusal)
-        self._met.add(self._leases.find(request.lease_id))
-        return reply
 
     async def _reply(self, request: pb.SliceRequest, reply: Reply) -> bytes:
         try:
@@ -96,21 +93,23 @@ class Conversation:
         except RefusalError as refusal:
             return _told(request, refusal)
 
-    def _break_off(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for lease in self._met:
-            lease.lost = now
+    def _end(self, lost: float | None) -> None:
+        for lease in self._leases:
+            lease.leave(self, lost)
         while not self._waiting.empty():
             item = self._waiting.get_nowait()
             if item is not None and isinstance(item[1], asyncio.Future):
                 item[1].cancel()  # not stepped, if that has not begun
 
 
-def _accept(leases: Leases, request: pb.SliceRequest, remaining: float | None) -> Reply:
+def _accept(
+    leases: Leases, request: pb.SliceRequest, remaining: float | None, stream: Conversation | None = None
+) -> Reply:
     """Queues a step, or finds the reply to one that was made or queued before."""
     lease = leases.find(request.lease_id)
     now = asyncio.get_running_loop().time()
     lease.hear(now)
+    lease.step_by(stream)
     if request.sequence == lease.sequence:
         return lease.kept
     if request.sequence in lease.asks:

@@ -1,7 +1,7 @@
 """When a batch is stepped: as soon as enough of the leases that play are ready, or one has waited long enough.
 
-Requests meet here: many clients share a step, and a single one never waits for others. The device makes one step while
-the host makes bytes of the one before; what comes in meanwhile waits for the next.
+Requests meet here. While the device steps, those that come in wait, and the next step takes all of them: so many
+clients share a step, and a single one never waits for others.
 """
 
 import asyncio
@@ -21,11 +21,7 @@ from .windows import Room, compiled_size
 
 log = logging.getLogger(__name__)
 
-_AHEAD = 2  # steps that the device may be ahead of the host
 _PLAYING = 0.25  # seconds after its last request for which a lease is waited for
-
-
-Finish = Callable[[], list[Outcome]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +37,6 @@ class Ticker:
 
     Args:
       device: a single thread, which is the only one to touch the batch.
-      host: a single thread, which makes replies of what the device has found.
       failed: called where a step has failed and the batch with it; it ends the leases.
     """
 
@@ -49,16 +44,12 @@ class Ticker:
         self,
         batch: DeviceBatch[Any],
         device: Executor,
-        host: Executor,
         compiler: Executor,
         window: WindowSettings,
         failed: Callable[["Ticker"], None],
     ) -> None:
         self.batch, self.room = batch, Room(batch.capacity)
-        self._device, self._host, self._compiler = device, host, compiler
-        self._window, self._failed, self._broken = window, failed, False
-        self._finishing: set[asyncio.Task[None]] = set()
-        self._ahead = asyncio.Semaphore(_AHEAD)
+        self._device, self._compiler, self._window, self._failed = device, compiler, window, failed
         self._ready: dict[Lease, None] = {}  # leases with a step to make, in the order in which they came
         self._playing: dict[Lease, float] = {}  # and when each was last heard
         self._ready_games = self._playing_games = 0
@@ -100,7 +91,7 @@ class Ticker:
     async def close(self) -> None:
         """Ends the loop."""
         self._task.cancel()
-        await asyncio.gather(self._task, *self._finishing, return_exceptions=True)
+        await asyncio.gather(self._task, return_exceptions=True)
 
     def _look(self) -> None:
         """Lets the step begin, now or a little later."""
@@ -112,55 +103,35 @@ class Ticker:
             self._timer = asyncio.get_running_loop().call_later(self._window.delay, self._due.set)
 
     async def _run(self) -> None:
-        while not self._broken:
+        while True:
             await self._due.wait()
             self._due.clear()
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            await self._ahead.acquire()
             taken = self._take()
-            step = await self._begin(taken) if taken else None
-            if step is None:
-                self._ahead.release()
-            else:
-                finishing = asyncio.create_task(self._finish(taken, step))
-                self._finishing.add(finishing)
-                finishing.add_done_callback(self._finishing.discard)
+            if taken:
+                try:
+                    replies = await self.call(_step, self.batch, taken)
+                except Exception:
+                    log.exception("a step of %s failed, and its batch with it", self.batch.game.spec.env_id)
+                    self._failed(self)
+                    return
+                self._answer(taken, replies)
             self._rest()
             self._look()
 
-    async def _begin(self, taken: Sequence[tuple[Lease, Ask]]) -> Finish | None:
-        """Gives the device a step to make; None if it could not even begin."""
-        orders = [Order(lease.where, lease.outputs, ask.actions, ask.orders) for lease, ask in taken]
-        try:
-            return await self.call(self.batch.step, orders)
-        except Exception:
-            self._fail()
-            return None
-
-    async def _finish(self, taken: Sequence[tuple[Lease, Ask]], step: Finish) -> None:
-        """Waits for a step and answers those who asked for it."""
-        loop = asyncio.get_running_loop()
-        try:
-            replies = await loop.run_in_executor(self._host, _replies, taken, step)
-        except Exception:
-            self._fail()
-            return
-        finally:
-            self._ahead.release()
-        now = loop.time()
+    def _answer(self, taken: Sequence[tuple[Lease, Ask]], replies: Sequence[bytes]) -> None:
+        """Tells those who asked for a step what became of it."""
+        now = asyncio.get_running_loop().time()
         for (lease, ask), reply in zip(taken, replies, strict=True):
             if lease.asks.pop(ask.sequence, None) is None:
                 continue  # it has ended meanwhile, and those who waited were told
             lease.sequence, lease.kept = ask.sequence, reply
             lease.heard = now
             ask.answer(reply)
-
-    def _fail(self) -> None:
-        self._broken = True
-        log.exception("a step of %s failed, and its batch with it", self.batch.game.spec.env_id)
-        self._failed(self)
+            if lease.asks:
+                self._make_ready(lease)
 
     def _take(self) -> list[tuple[Lease, Ask]]:
         """The next step of each ready lease, less those for which nobody waits any more."""
@@ -168,16 +139,11 @@ class Ticker:
         ready, self._ready, self._ready_games = self._ready, {}, 0
         taken = []
         for lease in ready:
-            ask = lease.next_ask
-            if ask is None:
-                continue
+            ask = next(iter(lease.asks.values()))
             if ask.abandoned or (ask.deadline is not None and ask.deadline <= now):
                 _drop(lease)
-                continue
-            ask.taken = True
-            taken.append((lease, ask))
-            if lease.next_ask is not None:
-                self._make_ready(lease)
+            else:
+                taken.append((lease, ask))
         return taken
 
     def _rest(self) -> None:
@@ -214,15 +180,15 @@ def reply_to(lease: Lease, sequence: int, outcome: Outcome) -> bytes:
     )
 
 
-def _replies(taken: Sequence[tuple[Lease, Ask]], step: Finish) -> list[bytes]:
-    """On the host's thread: replies as they go on the wire."""
-    return [reply_to(lease, ask.sequence, outcome) for (lease, ask), outcome in zip(taken, step(), strict=True)]
+def _step(batch: DeviceBatch[Any], taken: Sequence[tuple[Lease, Ask]]) -> list[bytes]:
+    """On the device's thread: one step, and its replies as they go on the wire."""
+    outcomes = batch.step([Order(lease.where, lease.outputs, ask.actions, ask.orders) for lease, ask in taken])
+    return [reply_to(lease, ask.sequence, outcome) for (lease, ask), outcome in zip(taken, outcomes, strict=True)]
 
 
 def _drop(lease: Lease) -> None:
     """Nobody waits for the next step of a lease, so it is not made, nor any that was asked for after it."""
-    asks = [ask for ask in lease.asks.values() if not ask.taken]
-    lease.asks = {number: ask for number, ask in lease.asks.items() if ask.taken}
+    asks, lease.asks = list(lease.asks.values()), {}
     first = asks[0].sequence
     asks[0].answer(
         RefusalError(grpc.StatusCode.DEADLINE_EXCEEDED, f"the deadline passed before step {first}, which was not made")

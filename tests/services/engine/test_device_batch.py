@@ -26,10 +26,10 @@ def test_ended_episodes_leave_their_last_view_behind(ending: str) -> None:
     where = Range(17, size)
     batch.prepare(size, OUTPUTS)
     batch.begin(where, 0, OUTPUTS)
-    first = batch.step([order(where, np.arange(size) % 9)])()[0]
+    first = batch.step([order(where, np.arange(size) % 9)])[0]
     boards = codec.decode(GAME.spec, OUTPUTS[1], bytes(first.tensors[1]), size)
     rows = {"none": [], "few": [3, 700], "an eighth and one": np.arange(257) * 7, "all": np.arange(size)}[ending]
-    ended = batch.step([order(where, np.where(np.isin(np.arange(size), rows), 99, (np.arange(size) + 1) % 9))])()[0]
+    ended = batch.step([order(where, np.where(np.isin(np.arange(size), rows), 99, (np.arange(size) + 1) % 9))])[0]
     np.testing.assert_array_equal(np.frombuffer(ended.final_rows, "<u4"), rows)
     if len(rows):
         final = codec.decode(GAME.spec, OUTPUTS[1], bytes(ended.finals[1]), len(rows))
@@ -46,16 +46,16 @@ def test_leases_side_by_side_are_stepped_by_programs_that_are_there() -> None:
     batch.prepare(16, OUTPUTS)
     for where in places:
         batch.begin(where, 1, OUTPUTS)
-    apart = batch.step([order(where, index % 9) for index, where in enumerate(places)])()
+    apart = batch.step([order(where, index % 9) for index, where in enumerate(places)])
     programs = set(batch._programs)
     batch.prepare(256, OUTPUTS)
     for where in places:
         batch.begin(where, 1, OUTPUTS)
-    together = batch.step([order(where, index % 9) for index, where in enumerate(places)])()
+    together = batch.step([order(where, index % 9) for index, where in enumerate(places)])
     for one, other in zip(apart, together, strict=True):
         assert [*map(bytes, one.tensors)] == [*map(bytes, other.tensors)]
     new = {key[0] for key in set(batch._programs) - programs}
     assert new == {"fresh", "put", "read", "show", "step"}
     before = set(batch._programs)
-    batch.step([order(places[3], 5)])()
+    batch.step([order(places[3], 5)])
     assert set(batch._programs) == before

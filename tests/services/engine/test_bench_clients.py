@@ -1,0 +1,19 @@
+"""The clients of `bench rpc` between two stretches, however long that takes."""
+
+import time
+
+import pytest
+from cartridge.bench.worker import running
+
+OUTPUTS = ("obs:bits84:v1", "mask:bits7:v1")
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_leases_outlive_the_pause_between_two_stretches(server: str, kind: str) -> None:
+    """A stream that ends in peace leaves them as they are; one cut off would lose them after a second here."""
+    with running("rpc.clients") as worker:
+        lease = {"target": "lease", "game": "connect4", "games": 16, "outputs": OUTPUTS, "in_flight": 2}
+        worker.ask(do="build", name="client", kind=kind, mode="stream", address=server, **lease)
+        assert worker.ask(do="play", name="client", seconds=0.02)["calls"] >= 2
+        time.sleep(2.5)
+        assert worker.ask(do="play", name="client", seconds=0.02)["calls"] >= 2
