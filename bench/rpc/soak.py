@@ -139,7 +139,8 @@ def rss_mib(pid: int) -> float:
 def serving() -> Iterator[tuple[int, str]]:
     """A server of its own: (process id, address)."""
     words = ["serve", "engine", "--address", "127.0.0.1:0", "--games", str(GAMES), "--grace", str(GRACE)]
-    line = [sys.executable, "-W", "ignore", "-m", f"{__package__.partition('.')[0]}.services.cli", *words]
+    house = (__package__ or "cartridge").partition(".")[0]
+    line = [sys.executable, "-W", "ignore", "-m", f"{house}.services.cli", *words]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     process = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True)
     try:

@@ -1,5 +1,7 @@
 """How a lease begins, is kept, saved, put back and ends."""
 
+from typing import Any
+
 import numpy as np
 
 from ...proto.engine.v1 import engine_pb2 as pb
@@ -9,8 +11,8 @@ from .subject import Check, SkippedError, Subject, same
 
 
 def refusals(subject: Subject) -> None:
-    common = {"id": subject.id, "trusted": subject.trusted}
-    wrong = (
+    common: dict[str, Any] = {"id": subject.id, "trusted": subject.trusted}
+    wrong: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
         ({"num_games": NUM, "spec_fingerprint": "0" * 64}, ("FAILED_PRECONDITION",)),
         ({"num_games": 0}, ("INVALID_ARGUMENT",)),
         ({"num_games": NUM, "outputs": ["obs:nothing:v1"]}, ("INVALID_ARGUMENT",)),

@@ -1,5 +1,7 @@
 """Games whose state the client keeps: the same bytes give the same bytes, one by one or many at once."""
 
+from typing import Any
+
 import numpy as np
 
 from ...proto.engine.v1 import engine_pb2 as pb
@@ -74,7 +76,7 @@ def over(subject: Subject) -> None:
 
 def lengths(subject: Subject) -> None:
     state = subject.reset([1]).states
-    common = {"id": subject.id, "trusted": subject.trusted}
+    common: dict[str, Any] = {"id": subject.id, "trusted": subject.trusted}
     for one, action in ((state[:-1], bytes(4)), (state + b"\0", bytes(4)), (state, bytes(3)), (b"", b"")):
         subject.refuses("Step", pb.StepRequest(state=one, action=action, **common), "INVALID_ARGUMENT")
     for many, actions in ((2 * state, bytes(4)), (state[:-1], bytes(4)), (b"", b"")):
