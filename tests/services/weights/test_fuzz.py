@@ -41,8 +41,10 @@ def fuzzed(
         line += [str(short_folder / "run"), "--address", f"unix:{short_folder}/w"]
         with fuzz.serving(line, environment, short_folder / "log") as (pid, address):
             with client.Weights(address, patience=Patience(60.0)) as store:
-                store.publish(*weigh(1), run)
-                maker = fuzz.Maker(3, valid(weights.upload(*weigh(2), run)))
+                data, manifest = weigh(1)
+                store.publish(data, manifest, run)
+                data, manifest = weigh(2)
+                maker = fuzz.Maker(3, valid(weights.upload(data, manifest, run)))
                 fuzzer = fuzz.Fuzzer(pb.DESCRIPTOR.services_by_name["Weights"], maker, waiting=WAITING)
                 grown = fuzz.fuzz(fuzzer, address, pid, messages)
                 data, manifest = weigh(store.highest() + 1)
