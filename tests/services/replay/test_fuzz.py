@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from cartridge import client
 from cartridge.client import Patience, batches
@@ -20,7 +21,8 @@ def valid(replay: client.Replay, play: Callable[[int], Any]) -> dict[str, list[b
     info = replay.info()
     chunk = batches.Numbers().chunk(info, play(1), None, "memory", 0.2)
     sample = batches.sample_request(info.outputs(["obs", "policy"]), 8, 0.2, None)
-    priorities = pb.UpdatePrioritiesRequest(rows=bytes(16), priorities=bytes(8), epoch=info.description.epoch)
+    replay.appender("memory", timeout=30.0).append(play(0))
+    priorities = batches.priorities(replay.sample(4, ["obs"], timeout=30.0), np.ones(4))
     examples: dict[str, Any] = {"Describe": pb.DescribeRequest(), "Stats": pb.StatsRequest(), "Append": chunk}
     examples |= {"Sample": sample, "SampleStream": sample, "UpdatePriorities": priorities}
     return {name: [one.SerializeToString()] for name, one in examples.items()}
