@@ -14,7 +14,7 @@ from cartridge.proto.engine.v1 import engine_pb2_grpc
 from google.protobuf.message import DecodeError
 
 GAMES = 64  # of a batch: few sizes to compile
-GROWTH_MIB = 160  # most that the server may grow after the first fifth: programs for the sizes and outputs it meets
+GROWTH_MIB = 96  # most that the server may grow after the first fifth, by the programs of sizes that it meets late
 KEPT = 4  # leases that are stepped
 TICTACTOE = pb.EngineId(env_id="tictactoe")
 

@@ -12,7 +12,7 @@ from cartridge import client
 from cartridge.client import Patience, batches
 from cartridge.proto.replay.v1 import replay_pb2 as pb
 
-GROWTH_MIB = 160  # most that the server may grow after the first fifth
+GROWTH_MIB = 64  # most that the server may grow after the first fifth
 WAITING = frozenset({"Append", "Sample", "SampleStream"})  # where the other side is behind
 
 
