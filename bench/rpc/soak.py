@@ -148,7 +148,7 @@ def serving() -> Iterator[tuple[int, str]]:
         yield process.pid, process.stdout.readline().strip().rpartition(" on ")[2]
     finally:
         process.terminate()
-        process.wait()
+        process.communicate()
 
 
 def soak(minutes: float, clients: int, every: float) -> dict[str, Any]:
