@@ -24,6 +24,7 @@ _COMMANDS = {
     "actor": ("actor_command", "play for a run whose replay and weights are served somewhere"),
     "learner": ("learner_command", "learn from what such actors play"),
     "replay": ("replay_command", "export the positions a run learns from, import them, describe them"),
+    "compliance": ("compliance_command", "judge a server of games, ours or another's, by the contract"),
     "doctor": ("doctor_command", "check this machine: devices, versions, what is missing"),
 }
 
@@ -98,7 +99,7 @@ def _is_ours(error: Exception) -> bool:
 
 def _overview() -> str:
     lines = ["usage: cartridge COMMAND [...]", "", "Train agents to play games.", ""]
-    lines += [f"  {name:<8} {summary}" for name, (_, summary) in _COMMANDS.items()]
+    lines += [f"  {name:<10} {summary}" for name, (_, summary) in _COMMANDS.items()]
     return "\n".join([*lines, "", "cartridge COMMAND --help explains a command.  cartridge --version"])
 
 

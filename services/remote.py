@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -29,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = "HOST:PORT or unix:PATH (default: %(default)s)"
     add("--replay", default="127.0.0.1:50052", metavar="ADDRESS", help=f"replay: {where}")
     add("--weights", default="127.0.0.1:50053", metavar="ADDRESS", help=f"weights: {where}")
+    add_credentials(add)
+
+
+def add_credentials(add: Callable[..., Any]) -> None:
+    """The flags that `credentials` reads; `add` is the `add_argument` of a parser or a group of its."""
     token = f"a file with the token that they ask for (or in {TOKEN_VARIABLE})"
     add("--token-file", type=Path, metavar="FILE", help=token)
     authority = "speak TLS, and know them by the certificate of this authority, in PEM"

@@ -108,13 +108,14 @@ def wait_for() -> Callable[[Path, subprocess.Popen[str], Callable[[list[dict[str
 
 @pytest.fixture(scope="session")
 def echo() -> ModuleType:
-    """The module `echo_for_tests.py`, loaded by its path since tests are no package."""
-    spec = importlib.util.spec_from_file_location("echo_for_tests", Path(__file__).parent / "echo_for_tests.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The module `echo_for_tests.py`."""
+    return _loaded("echo_for_tests")
+
+
+@pytest.fixture(scope="session")
+def fuzz() -> ModuleType:
+    """The module `fuzz_for_tests.py`."""
+    return _loaded("fuzz_for_tests")
 
 
 @pytest.fixture(scope="session")
@@ -200,6 +201,17 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         store.append_json_line(run.metrics, record)
     return root
+
+
+def _loaded(name: str) -> ModuleType:
+    """A module beside this one, loaded by its path since tests are no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def _certificate(
