@@ -15,7 +15,8 @@ from ...proto.engine.v1 import engine_pb2 as pb
 from ..serving import RefusalError
 from . import catalogue, stateless, stepping
 from .device_batch import DeviceBatch
-from .leases import Lease, Leases, cost_of, gone, new_id
+from .lease import Lease
+from .leases import Leases, cost_of, gone, new_id
 from .ticker import Ticker, WindowSettings, reply_to
 from .windows import Range
 

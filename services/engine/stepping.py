@@ -11,7 +11,8 @@ from ...engine import slices
 from ...proto.engine.v1 import engine_pb2 as pb
 from ...proto.slice_reply import SliceReplyView, write
 from ..serving import RefusalError
-from .leases import CREDITS, Ask, Lease, Leases
+from .lease import CREDITS, Ask, Lease
+from .leases import Leases
 
 _ON_THE_WAY = 64  # requests of one stream that are read before their replies are written
 _DOUBT = 0.02  # seconds

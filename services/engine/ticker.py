@@ -16,7 +16,7 @@ import grpc
 from ...proto.slice_reply import SliceReplyView, write
 from ..serving import RefusalError
 from .device_batch import DeviceBatch, Order, Outcome
-from .leases import CREDITS, Ask, Lease
+from .lease import CREDITS, Ask, Lease
 from .windows import Room, compiled_size
 
 log = logging.getLogger(__name__)
