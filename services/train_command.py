@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """Trains, new or resumed; 0 at the end of the run, 130 where it was stopped."""
     console = Console(stderr=True)
     warnings.showwarning = lambda message, *_rest, **_more: console.print(f"warning: {message}", style="yellow")
+    if args.resume:
+        _require_own_settings(args)
     if _wants_actors(args):
         launch.share_accelerator()  # before JAX starts, which says what device there is
     directory = _resumed(args) if args.resume else _created(args)
@@ -86,20 +88,22 @@ def _created(args: argparse.Namespace) -> RunDirectory:
     return new_run.create(root, settings, training.torch_device())
 
 
-def _resumed(args: argparse.Namespace) -> RunDirectory:
-    flags = setting_flags.given(args)
-    changed = {f"{section}.{key}" for section, settings in flags.items() for key in settings} - _CHANGEABLE
-    remote = is_url(args.resume)
-    if args.game or args.config or changed or (args.run_dir and not remote):
+def _require_own_settings(args: argparse.Namespace) -> None:
+    changed = {f"{section}.{key}" for section, settings in setting_flags.given(args).items() for key in settings}
+    if args.game or args.config or changed - _CHANGEABLE or (args.run_dir and not is_url(args.resume)):
         raise config.ConfigError(
             "--resume takes the run's own settings; only --minutes, --updates, --actors and --replay.capacity may go "
             "with it"
         )
-    if remote:
+
+
+def _resumed(args: argparse.Namespace) -> RunDirectory:
+    if is_url(args.resume):
         root = args.run_dir or Path("runs") / args.resume.rstrip("/").rpartition("/")[2]
         directory = Mirror(args.resume).fetch(root)
     else:
         directory = RunDirectory.open(Path(args.resume))
+    flags = setting_flags.given(args)
     if flags:
         new_run.change(directory, flags)
     return directory
