@@ -21,7 +21,10 @@ from .plot import replay_svg, throughput_svg
 from .replay import rows as replay_rows
 from .replay import table as replay_tables
 from .replay.rows import ReplayRow
-from .table import drawing_shares, engine_table, short, summary_table
+from .rpc import rows as rpc_rows
+from .rpc import table as rpc_tables
+from .rpc.rows import RpcRow
+from .table import drawing_shares, engine_table, goals_table, short, summary_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -83,6 +86,7 @@ def results_text() -> str:
         "## Results\n",
         _speed(),
         *replay_summary(replay_rows.read_results(RESULTS)),
+        *rpc_summary(rpc_rows.read_results(RESULTS)),
         *map(_strength, by_game.values()),
         *map(_match, matches),
     ]
@@ -90,14 +94,15 @@ def results_text() -> str:
 
 
 def benchmarks_text() -> str:
-    """Every comparison of the engine and of replay with their peers, and the plots."""
+    """Every comparison of the engine, of replay and of serving with their peers, and the plots."""
     results = rows.read_results(RESULTS)
     plots = [
         f'<img src="images/engine-{game}.svg" width="480" alt="{game}: steps per second over the batch size">'
         for game in _games(results)
     ]
     replay = replay_section(replay_rows.read_results(RESULTS))
-    return "\n".join([engine_table(results), "", *_floor(results), *_drawing(results), *plots, *replay, ""])
+    rpc = rpc_section(rpc_rows.read_results(RESULTS))
+    return "\n".join([engine_table(results), "", *_floor(results), *_drawing(results), *plots, *replay, *rpc, ""])
 
 
 def replay_summary(results: Sequence[ReplayRow]) -> list[str]:
@@ -126,7 +131,7 @@ def replay_section(results: Sequence[ReplayRow]) -> list[str]:
         f"of calls after a warm-up, all implementations in turns{apart if alone else ''}. Every one has shown before, "
         "on a small scale, that it draws what was written and follows the priorities it is given.\n",
         *_replay_floor(results),
-        replay_tables.goals_table(results),
+        goals_table(replay_rows.goals(results), "where it is hardest"),
         "\nMilliseconds a call, (max - min) / median of the stretches, and how many times our time that is:\n",
         replay_tables.time_table(results),
         "\nBytes an item, from before the buffer was made until it was full, and the peak of the process in MiB:\n",
@@ -138,6 +143,40 @@ def replay_section(results: Sequence[ReplayRow]) -> list[str]:
             f'<img src="images/{_replay_picture(mode)}" width="480" alt="{mode}: milliseconds over the items">'
             for mode in _replay_modes(results)
         ),
+    ]
+
+
+def rpc_summary(results: Sequence[RpcRow]) -> list[str]:
+    """What the README says of serving; nothing without rows."""
+    if not results:
+        return []
+    return [
+        "Serving Connect Four over gRPC, client and server on the same machine, each at its fastest way of calling: "
+        "`bits` and `f32` are leases whose replies hold observations and masks, from which the client chooses legal "
+        "moves; `state` is one game a call whose state the client keeps. The echo answers with as many bytes and does "
+        "nothing else. [Details](docs/benchmarks.md#serving).\n\n"
+        f"{rpc_tables.summary_table(results)}\n"
+    ]
+
+
+def rpc_section(results: Sequence[RpcRow]) -> list[str]:
+    """The section on serving of the page of benchmarks; nothing without rows."""
+    if not results:
+        return []
+    versions = rows.versions_text(results[0].versions)
+    return [
+        "\n## Serving\n",
+        f"    cartridge bench rpc --json rows.json    # {versions}\n",
+        "One server process and its clients, each a process of its own, share the machine. For each line the same "
+        "clients call our server, the same service with a device that answers at once (`null engine`) and an echo of "
+        "as many bytes, in turns; figures are medians of at least five stretches of a second, spread is (max - min) / "
+        "median. Clients play Connect Four by legal moves drawn from the masks they are sent; `policy` is the part of "
+        "their time which that takes, and it is left out of the shares of the echo's rate.\n",
+        goals_table(rpc_rows.goals(results), "where"),
+        "\nGames:\n",
+        rpc_tables.steps_table(results),
+        "\nThe echo alone, the same number of bytes each way:\n",
+        rpc_tables.echo_table(results),
     ]
 
 

@@ -79,6 +79,16 @@ class Comparison:
         return self.ours.rate / self.peer.rate
 
 
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """What was aimed at, the figure that decides and where it was measured."""
+
+    text: str
+    measured: float
+    where: str
+    met: bool
+
+
 def rows_to_json(rows: "Iterable[DataclassInstance]") -> str:
     """The rows of any benchmark as a JSON list, rates that were not measured left out."""
     fields = [

@@ -49,6 +49,15 @@ def drawing_shares(results: Iterable[rows.Row]) -> dict[tuple[str, str], float]:
     return {place: statistics.median(each) for place, each in shares.items()}
 
 
+def goals_table(goals: Iterable[rows.Goal], where: str) -> str:
+    """What was aimed at, what decides and `where` that was measured."""
+    lines = []
+    for goal in goals:
+        measured = short(goal.measured) if goal.measured >= 1000 else f"{goal.measured:.2g}"
+        lines.append([goal.text, measured, goal.where, "yes" if goal.met else "no"])
+    return markdown(["goal", "measured", where, "met"], lines)
+
+
 def markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A table, cell by cell."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *lines])

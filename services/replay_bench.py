@@ -9,7 +9,7 @@ from rich.table import Table
 from ..bench.replay import rows
 from ..bench.replay.contest import ITEMS, run_replay
 from ..bench.replay.rows import ReplayRow
-from ..bench.rows import OURS
+from ..bench.rows import OURS, Goal
 from . import bench_progress
 
 _WIDTH = 120  # characters of the table in a file or pipe
@@ -51,5 +51,5 @@ def _comparison(pair: rows.Comparison) -> str:
     )
 
 
-def _goal(goal: rows.Goal) -> str:
+def _goal(goal: Goal) -> str:
     return f"goal {'met' if goal.met else 'missed'}: {goal.text}; {goal.measured:.2g} at worst, {goal.where}"

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..rows import FLOOR, OURS, rows_from_json
+from ..rows import FLOOR, OURS, Goal, rows_from_json
 
 MODES = ("add", "sample", "prioritised add", "prioritised sample", "prioritised update", "sequences")
 _PRIORITISED = MODES[2:5]
@@ -58,16 +58,6 @@ class Comparison:
     def ratio(self) -> float:
         """How many times as fast we are."""
         return self.peer.ms / self.ours.ms
-
-
-@dataclasses.dataclass(frozen=True)
-class Goal:
-    """What was aimed at, the figure that decides and where it was measured."""
-
-    text: str
-    measured: float
-    where: str
-    met: bool
 
 
 def read_results(folder: Path) -> list[ReplayRow]:

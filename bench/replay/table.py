@@ -51,14 +51,6 @@ def compile_table(results: Sequence[ReplayRow]) -> str:
     return _pivot(results, lambda row: f"{row.compile_s:.2f}")
 
 
-def goals_table(results: Sequence[ReplayRow]) -> str:
-    """What was aimed at, and where we come closest to missing it, or miss it most."""
-    lines = [
-        [goal.text, f"{goal.measured:.2g}", goal.where, "yes" if goal.met else "no"] for goal in rows.goals(results)
-    ]
-    return markdown(["goal", "measured", "where it is hardest", "met"], lines)
-
-
 def versions_text(results: Iterable[ReplayRow]) -> str:
     """`flashbax 0.1.3, torchrl 0.14.1`, each implementation once."""
     found = {row.package: row.versions[row.package] for row in results if row.package in row.versions}

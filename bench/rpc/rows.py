@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..rows import OURS, rows_from_json
+from ..rows import OURS, Goal, rows_from_json
 
 ECHO, NULL = "grpc-echo", "cartridge+null-engine"
 IMPLEMENTATIONS = (ECHO, NULL, OURS)
@@ -78,25 +78,15 @@ class RpcRow:
         return Setting(self.mode, self.client, self.clients, self.in_flight, self.games, self.outputs, echo_bytes)
 
 
-@dataclasses.dataclass(frozen=True)
-class Goal:
-    """What was aimed at, the figure that decides and where it was measured."""
-
-    text: str
-    measured: float
-    where: str
-    met: bool
-
-
 def read_results(folder: Path) -> list[RpcRow]:
     """Every row of the files `rpc-*.json` in `folder`, files in order of name."""
     return [row for path in sorted(folder.glob("rpc-*.json")) for row in rows_from_json(path.read_text(), RpcRow)]
 
 
-def shares(rows: Sequence[RpcRow]) -> list[tuple[RpcRow, float]]:
-    """(ours, how much of its echo's rate it reaches), the time in which the client chose moves left out of ours."""
+def shares(rows: Sequence[RpcRow], implementation: str = OURS) -> list[tuple[RpcRow, float]]:
+    """(row of it, how much of its echo's rate it reaches), the time in which the client chose moves left out."""
     echoes = {(row.device, row.setting): row.rpc_per_s for row in rows if row.implementation == ECHO}
-    pairs = [(row, echoes.get((row.device, row.setting))) for row in rows if row.implementation == OURS]
+    pairs = [(row, echoes.get((row.device, row.setting))) for row in rows if row.implementation == implementation]
     return [(row, row.rpc_per_s / max(1 - row.policy_share, 1e-9) / echo) for row, echo in pairs if echo]
 
 

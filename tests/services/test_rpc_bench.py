@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from cartridge.bench import readme
 from cartridge.bench.rows import rows_from_json
+from cartridge.bench.rpc import table
 from cartridge.bench.rpc.contest import STATE, run_rpc
 from cartridge.bench.rpc.rows import ECHO, NULL, RpcRow, Setting, goals, shares
 from cartridge.services import bench_command, rpc_bench
@@ -76,6 +78,9 @@ def row(implementation: str, rate: float, setting: Setting = LEASE, policy: floa
     )  # fmt: skip
 
 
+MERE_ROW = dataclasses.replace(row(ECHO, 7, MERE), request_bytes=1000)
+
+
 def test_a_share_is_of_the_echo_of_the_same_setting_and_leaves_the_policy_out() -> None:
     """100 calls a second of which half the time went into choosing moves: 200 without, of an echo's 400."""
     apart = dataclasses.replace(LEASE, games=128)
@@ -96,3 +101,22 @@ def test_goals_are_met_by_what_was_measured() -> None:
         "p99 of a step of 64 games under 5 ms": (7.0, False),
     }
     assert not goals([])
+
+
+def test_tables_show_our_rate_beside_the_echo_and_the_null_engine() -> None:
+    slower = dataclasses.replace(LEASE, clients=1)
+    rows = [row("cartridge", 50, slower), row("cartridge", 100, policy=0.5), row(ECHO, 400), row(NULL, 300), MERE_ROW]
+    head, _, *lines = table.steps_table(rows).splitlines()
+    assert head.startswith("| games | shown | way | client | clients | on the way | device | steps/s | calls/s |")
+    assert lines[0].startswith("| 64 | bits | stream | threads | 1 | 2 | cpu | 3.2 k | 50 |")
+    assert "|  |  |" in lines[0]  # nothing to compare it with
+    assert "| stream | threads | 2 | 2 | cpu | 6.4 k | 100 | 0% | 0 | 1.00 | 1.00 | 0.50 | 0.75 | 50% |" in lines[1]
+    assert table.summary_table(rows).splitlines()[2:] == ["| 64 | bits | cpu | 6.4 k | 100 | 1.00 | 1.00 | 0.50 |"]
+    assert table.echo_table(rows).splitlines()[2].startswith("| 1,000 | unary | threads | 1 | 1 | cpu | 7 |")
+
+
+def test_pages_say_nothing_of_serving_without_rows_and_all_with_them() -> None:
+    assert readme.rpc_section([]) == readme.rpc_summary([]) == []
+    section = "\n".join(readme.rpc_section([row("cartridge", 100), row(ECHO, 400), MERE_ROW]))
+    assert "| at least 0.7 of an echo of the same bytes | 0.25 | 64 games, bits; stream, 2 on the way" in section
+    assert "at least 1 M connect4 steps/s with f32" not in section
