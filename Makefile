@@ -22,7 +22,7 @@ help: ## what there is
 train: $(VENV)/.ready ## train an agent: make train [GAME=connect4] [MINUTES=20] [RUN_DIR=...]
 	$(BIN)/cartridge train $(GAME) --minutes $(MINUTES) --run-dir $(RUN_DIR)
 
-test: $(VENV)/.ready ## the tests, under ten minutes on two cores
+test: $(VENV)/.ready ## the tests, twenty minutes on two cores
 	$(BIN)/python -m pytest $(WORKERS) --timeout 600 -m "not long"
 
 test-long: $(VENV)/.ready ## all tests, those that take minutes too

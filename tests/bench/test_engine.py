@@ -113,6 +113,7 @@ def test_a_run_yields_rows_and_reports() -> None:
         assert 1e9 < bandwidth < 1e13  # bytes a second: from a small board to the next but one accelerator
 
 
+@pytest.mark.long
 def test_a_game_of_chance_is_measured_without_its_draws_too() -> None:
     results = list(run_engine(["snake"], ["random"], with_peers=True, batches=[8], repeats=5, seconds=0.002))
     assert [row.implementation for row in results] == [rows.OURS, rows.WITHOUT_DRAWS]

@@ -129,6 +129,7 @@ def test_torchrl_does_the_work_in_its_own_interpreter(torchrl: Worker, variant: 
         assert torchrl.ask(do="play", name="it", operation=operation, seconds=0.0)["calls"] >= 5
 
 
+@pytest.mark.long
 def test_a_run_yields_a_row_for_each_call_and_says_who_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contest, "find_spec", lambda name: None)
     monkeypatch.setattr(contest, "TORCHRL_PYTHON", Path("/nowhere/python"))

@@ -75,7 +75,9 @@ def _observe(game: Any, state: Any) -> Any:
     return game.observe(state.game, game.player(state.game))
 
 
-@pytest.mark.parametrize("env_id", ["tictactoe", "chess", "go9x9", "kuhn_poker", "cartpole"])
+@pytest.mark.parametrize(
+    "env_id", ["tictactoe", pytest.param("chess", marks=pytest.mark.long), "go9x9", "kuhn_poker", "cartpole"]
+)
 def test_what_is_shown_is_what_the_codec_writes(env_id: str) -> None:
     """The device's way to the bytes and the host's are written apart."""
     game = make_game(env_id)

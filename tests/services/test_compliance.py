@@ -160,7 +160,7 @@ def failed(found: str) -> set[str]:
     return {one["name"] for one in json.loads(found)["checks"] if one["status"] == "FAILED"}
 
 
-@pytest.mark.parametrize("game", ["tictactoe", "kuhn_poker", "cartpole"])
+@pytest.mark.parametrize("game", ["tictactoe", "kuhn_poker", pytest.param("cartpole", marks=pytest.mark.long)])
 def test_our_own_server_keeps_the_contract(cartridge: Run, server: str, game: str) -> None:
     ended = cartridge("compliance", "engine", server, "--game", game, "--json")
     assert ended.returncode == 0, ended.stderr

@@ -76,6 +76,7 @@ def test_a_run_in_many_processes_ends_with_a_report(cartridge, tiny_flags, tmp_p
     assert store.read_json_lines(run / "metrics.jsonl") == records
 
 
+@pytest.mark.long
 def test_a_signal_ends_all_and_says_how_to_resume(started, wait_for, cartridge, tiny_flags, tmp_path) -> None:
     run = tmp_path / "run"
     process = started("tictactoe", *tiny_flags, *ENDLESS, "--actors", 1, "--run-dir", run)

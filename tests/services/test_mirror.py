@@ -62,6 +62,7 @@ def weights_of(folder: Path) -> str:
     return json.loads((folder / "weights" / "latest.json").read_text())["sha256"]
 
 
+@pytest.mark.long
 def test_a_run_goes_on_elsewhere_exactly(run, aws, started, wait_for, tiny_flags, tmp_path: Path) -> None:
     """Stopped here, resumed there from the URL alone, and compared with a run that was never stopped."""
     whole, here, there = (tmp_path / name for name in ("whole", "here", "there"))

@@ -216,6 +216,7 @@ def test_stats_of_a_run_and_of_its_export_are_the_same(trained, exported, tmp_pa
     assert run["priority"]["effective_rows"] == pytest.approx(priority.sum() ** 2 / (priority**2).sum())
 
 
+@pytest.mark.long
 def test_out_and_in_again_and_trained_on(cartridge, tiny_flags, trained, tmp_path) -> None:
     """The whole way as a user goes it."""
     data, run = tmp_path / "data", tmp_path / "next"

@@ -38,7 +38,7 @@ def undisturbed(cartridge, tiny_flags, tmp_path_factory) -> Path:
     return run
 
 
-@pytest.mark.parametrize("iterations", [7, 19, 41])
+@pytest.mark.parametrize("iterations", [19, *(pytest.param(other, marks=pytest.mark.long) for other in (7, 41))])
 def test_a_kill_changes_nothing(
     undisturbed: Path, cartridge, started, wait_for, tiny_flags, tmp_path: Path, iterations: int
 ) -> None:

@@ -74,6 +74,7 @@ def test_kill_at_any_moment_resumes_from_the_last_checkpoint(
     assert iterations == list(range(1, len(iterations) + 1))
 
 
+@pytest.mark.long
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_again(cartridge, tiny_flags, tmp_path) -> None:
     run = tmp_path / "run"
     first = cartridge("train", "tictactoe", *tiny_flags, "--updates", 8, "--run.checkpoints-kept=1", "--run-dir", run)
@@ -87,6 +88,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_again(cartridge, t
     assert (run / "metrics.jsonl").read_text() == logs
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_other_devices_and_another_capacity(
     command, environment, cartridge, tiny_flags, tmp_path
 ) -> None:
@@ -120,6 +122,7 @@ def test_two_processes_cannot_train_one_run(started, wait_for, cartridge, tiny_f
         process.communicate(timeout=60)
 
 
+@pytest.mark.long
 def test_a_checkpoint_of_another_run_is_refused(cartridge, tiny_flags, tmp_path) -> None:
     for name, width in (("one", 16), ("other", 24)):
         flags = [*tiny_flags, f"--network.width={width}", "--run-dir", tmp_path / name]
@@ -132,6 +135,7 @@ def test_a_checkpoint_of_another_run_is_refused(cartridge, tiny_flags, tmp_path)
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_full_disk_keeps_the_run_going(command, environment, tiny_flags, tmp_path) -> None:
     """No file may grow beyond 24 KiB: logs still fit, checkpoints and weights do not."""
     run = tmp_path / "run"

@@ -18,7 +18,7 @@ def finish(trainer: Trainer) -> list[Metrics]:
     return list(trainer.iterations())
 
 
-@pytest.mark.parametrize("game", ["tictactoe", "connect4"])
+@pytest.mark.parametrize("game", ["tictactoe", pytest.param("connect4", marks=pytest.mark.long)])
 def test_a_seed_gives_one_result_with_and_without_overlap(tiny_settings, game: str) -> None:
     hashes = []
     for overlap in ("off", "on", "off"):
