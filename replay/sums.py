@@ -7,16 +7,14 @@ top, one block a level.
 
 import dataclasses
 import itertools
-from collections.abc import Callable
-from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from ..engine import keys
+from ..engine.apart import compiled_apart
 
-Value = TypeVar("Value")
 _FAN_OUT = 16  # numbers in a block: one cache line, and few enough to be summed one after the other
 _JUST_BELOW_1 = 1 - 2**-23  # times a float32: one or two floats below it
 _FINE_BELOW = 3  # levels from the top on, in which a target's own digits are enough
@@ -106,7 +104,7 @@ def find(sums: Sums, targets: Array, fine: Array, parts: int) -> Array:
     for depth, level in enumerate(reversed(sums.levels[:-1])):
         if depth == _FINE_BELOW:
             targets = targets + fine
-        slots, targets = _compiled_apart(_go_down, sums.total >= 0, (slots, targets), level, scale)
+        slots, targets = compiled_apart(_go_down, sums.total >= 0, (slots, targets), level, scale)
     return slots
 
 
@@ -122,19 +120,6 @@ def _go_down(within: tuple[Array, Array], level: Array, scale: Array) -> tuple[A
         past = bound <= targets
         before, slots = jnp.where(past, bound, before), slots + past.astype(jnp.int32)
     return slots, targets - before
-
-
-def _compiled_apart(change: Callable[..., Value], always: Array, value: Value, *others: Array) -> Value:
-    """change(value, *others), which what comes after it does not compute anew; `always` (bool[]) holds.
-
-    Left to itself, XLA on a CPU goes down from the top again for every number it reads of the next level. It does not
-    look into the branches of a condition. Other devices would wait for the condition and do well without it.
-    """
-
-    def on_cpu(value: Value, *others: Array) -> Value:
-        return jax.lax.cond(always, change, lambda value, *others: value, value, *others)
-
-    return jax.lax.platform_dependent(value, *others, cpu=on_cpu, default=change)
 
 
 def _running(blocks: Array) -> list[Array]:

@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 
 from ...engine import batch, codec, slices
+from ...engine.apart import compiled_apart
 from ...engine.game import Game, State
 from ...engine.keys import seed_words
 from ...engine.transition import EngineState
@@ -173,8 +174,11 @@ class DeviceBatch(Generic[State]):
     # The programs. Those that write take the batch away from its old arrays, which therefore change in place.
 
     def _step(self, size: int, outputs: tuple[str, ...]) -> Program:
+        def play(states: EngineState[State], first: Array, actions: Array, orders: Array) -> slices.Moved[State]:
+            return slices.step(self.game, _cut(states, first, size), actions, orders)
+
         def run(states: EngineState[State], first: Array, actions: Array, orders: Array) -> Any:
-            moved = slices.step(self.game, _cut(states, first, size), actions, orders)
+            moved = compiled_apart(play, first >= 0, states, first, actions, orders)
             shown = slices.show(self.game, moved.states, outputs)
             last_shown = slices.show(self.game, moved.last, outputs) if size <= _SMALL else {}
             found = moved.rewards, moved.ends, shown, last_shown

@@ -1,5 +1,6 @@
 """The batch of a server: few programs for any number of leases, and what ended episodes leave behind."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -59,3 +60,14 @@ def test_leases_side_by_side_are_stepped_by_programs_that_are_there() -> None:
     before = set(batch._programs)
     batch.step([order(places[3], 5)])
     assert set(batch._programs) == before
+
+
+@pytest.mark.parametrize("name", ["connect4", "kuhn_poker"])
+def test_a_step_of_few_games_copies_no_large_batch(name: str) -> None:
+    """In what XLA made of it: it used to copy the whole batch, twice, to change a few games."""
+    game: Any = make_game(name)
+    batch = DeviceBatch(game, 8192)
+    program: Any = batch._step(64, (next(output for output in game.spec.outputs if output.startswith("mask")),))
+    whole = [line for line in program.as_text().splitlines() if re.search(r" = \w+\[8192\b", line)]
+    assert whole
+    assert not [line for line in whole if " copy(" in line]
