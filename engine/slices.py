@@ -117,6 +117,6 @@ def _moved(
 def _packed(flags: np.ndarray) -> np.ndarray:
     """u8[B, ceil(N / 8)] of u8[B, N]. Rows of whole bytes are packed in one go: NumPy goes row by row otherwise."""
     width = -(-flags.shape[1] // 8)
-    padded = np.zeros((len(flags), 8 * width), np.uint8)
-    padded[:, : flags.shape[1]] = flags
+    padded = np.empty((len(flags), 8 * width), np.uint8)
+    padded[:, : flags.shape[1]], padded[:, flags.shape[1] :] = flags, 0
     return np.packbits(padded, bitorder="little").reshape(-1, width)
