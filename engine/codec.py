@@ -11,8 +11,10 @@ All of it is NumPy on the host, so a client needs nothing else. Layouts (little-
 """
 
 import difflib
+import functools
 import math
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -145,16 +147,13 @@ def split_words(game: "Game[State]", words: np.ndarray) -> "EngineState[State]":
     """
     import jax
 
-    from .transition import start
-
     words = np.asarray(words)
     width = game.spec.state_bytes // _WORD.itemsize
     if words.dtype != np.uint32 or words.ndim != 2 or words.shape[1] != width:
         raise CodecError(
             f"states of {game.spec.env_id} are uint32 of shape (games, {width}), got {words.dtype} of {words.shape}"
         )
-    one = jax.eval_shape(lambda: start(game, jax.numpy.zeros((2,), jax.numpy.uint32)))
-    leaves, structure = jax.tree.flatten(one)
+    leaves, structure = _one_state(game)
     ends = np.cumsum([leaf.size for leaf in leaves])
     columns = [words[:, end - leaf.size : end] for leaf, end in zip(leaves, ends, strict=True)]
     shaped = [
@@ -162,6 +161,16 @@ def split_words(game: "Game[State]", words: np.ndarray) -> "EngineState[State]":
         for column, leaf in zip(columns, leaves, strict=True)
     ]
     return jax.tree.unflatten(structure, shaped)
+
+
+@functools.cache
+def _one_state(game: "Game[Any]") -> tuple[Sequence[Any], Any]:
+    """Shapes and structure of one state. Finding them takes longer than a step."""
+    import jax
+
+    from .transition import start
+
+    return jax.tree.flatten(jax.eval_shape(lambda: start(game, jax.numpy.zeros((2,), jax.numpy.uint32))))
 
 
 def _layout(spec: GameSpec, encoding: str) -> tuple[np.dtype | None, tuple[int, ...]]:

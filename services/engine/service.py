@@ -14,6 +14,7 @@ from ...engine.game import Game
 from ...proto.engine.v1 import engine_pb2 as pb
 from ..serving import RefusalError
 from . import catalogue, stateless, stepping
+from .device import Device
 from .device_batch import DeviceBatch
 from .lease import Lease
 from .leases import Leases, cost_of, gone, new_id
@@ -59,7 +60,7 @@ class EngineService:
         self._leases = Leases(settings.memory_mib)
         self._tickers: dict[str, Ticker] = {}  # by the fingerprint of their game
         self._acquiring = asyncio.Lock()
-        self._device = ThreadPoolExecutor(1, thread_name_prefix="device")
+        self._device = Device()
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
         self._epoch = new_id()
         self._conversations: set[stepping.Conversation] = set()
@@ -77,7 +78,7 @@ class EngineService:
             self._leases.remove(lease, gone(lease.lease_id))
         for ticker in self._tickers.values():
             await ticker.close()
-        self._device.shutdown(wait=True)
+        self._device.close()
         self._compiler.shutdown(wait=True, cancel_futures=True)
 
     # Games whose state the client keeps
@@ -95,23 +96,25 @@ class EngineService:
     async def reset(self, request: pb.ResetRequest, context: Any) -> pb.ResetResponse:
         del context
         game = await self._stateless(request, "Reset", request.hint)
-        begun = await self._on_device(stateless.reset, game, [request.seed])
+        kind = ("reset", game)
+        begun = await self._device.call(stateless.reset, game, [request.seed], kind=kind)
         return pb.ResetResponse(state=begun.states, obs=begun.observations)
 
     async def step(self, request: pb.StepRequest, context: Any) -> pb.StepResponse:
         del context
         game = await self._stateless(request, "Step")
-        return await self._on_device(stateless.step_one, game, request.state, request.action)
+        kind = ("step", game)
+        return await self._device.call(stateless.step_one, game, request.state, request.action, kind=kind)
 
     async def reset_batch(self, request: pb.ResetBatchRequest, context: Any) -> pb.ResetBatchResponse:
         del context
         game = await self._stateless(request, "ResetBatch")
-        return await self._on_device(stateless.reset, game, request.seeds)
+        return await self._device.call(stateless.reset, game, request.seeds)
 
     async def step_batch(self, request: pb.StepBatchRequest, context: Any) -> pb.StepBatchResponse:
         del context
         game = await self._stateless(request, "StepBatch")
-        return await self._on_device(stateless.step, game, request.states, request.actions)
+        return await self._device.call(stateless.step, game, request.states, request.actions)
 
     # Games that stay on the device
 
@@ -189,7 +192,7 @@ class EngineService:
             raise _refusal("FAILED_PRECONDITION", f"snapshot.id.build_id is {build!r}, this lease plays {expected}")
         try:
             words = codec.decode(game.spec, "state:packed_u32:v1", request.snapshot.states, lease.where.size)
-            states = await self._on_device(codec.unpack_state, game, words)
+            states = await self._device.call(codec.unpack_state, game, words)
         except codec.CodecError as error:
             raise _refusal("INVALID_ARGUMENT", str(error)) from error
         self._at_rest(request.lease_id, "Restore")  # still
@@ -300,9 +303,6 @@ class EngineService:
     async def _off_loop(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Runs what may import or compile beside the loop."""
         return await asyncio.get_running_loop().run_in_executor(self._compiler, function, *arguments)
-
-    async def _on_device(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._device, function, *arguments)
 
     async def _reap(self) -> None:
         while True:

@@ -15,6 +15,7 @@ import grpc
 
 from ...proto.slice_reply import SliceReplyView, write
 from ..serving import RefusalError
+from .device import Device
 from .device_batch import DeviceBatch, Order, Outcome
 from .lease import CREDITS, Ask, Lease
 from .windows import Room, compiled_size
@@ -36,14 +37,14 @@ class Ticker:
     """One batch of games, its room, and the loop that steps it.
 
     Args:
-      device: a single thread, which is the only one to touch the batch.
+      device: the only one to touch the batch.
       failed: called where a step has failed and the batch with it; it ends the leases.
     """
 
     def __init__(
         self,
         batch: DeviceBatch[Any],
-        device: Executor,
+        device: Device,
         compiler: Executor,
         window: WindowSettings,
         failed: Callable[["Ticker"], None],
@@ -86,7 +87,7 @@ class Ticker:
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Runs a method of the batch between two steps."""
-        return await asyncio.get_running_loop().run_in_executor(self._device, function, *arguments)
+        return await self._device.call(function, *arguments)
 
     async def close(self) -> None:
         """Ends the loop."""
@@ -112,7 +113,7 @@ class Ticker:
             taken = self._take()
             if taken:
                 try:
-                    replies = await self.call(_step, self.batch, taken)
+                    replies = await self._step(taken)
                 except Exception:
                     log.exception("a step of %s failed, and its batch with it", self.batch.game.spec.env_id)
                     self._failed(self)
@@ -120,6 +121,10 @@ class Ticker:
                 self._answer(taken, replies)
             self._rest()
             self._look()
+
+    async def _step(self, taken: Sequence[tuple[Lease, Ask]]) -> list[bytes]:
+        size = compiled_size(sum(lease.where.size for lease, _ in taken), self.batch.capacity)
+        return await self._device.call(_step, self.batch, taken, kind=("lease", self.batch.game, size))
 
     def _answer(self, taken: Sequence[tuple[Lease, Ask]], replies: Sequence[bytes]) -> None:
         """Tells those who asked for a step what became of it."""
@@ -181,7 +186,7 @@ def reply_to(lease: Lease, sequence: int, outcome: Outcome) -> bytes:
 
 
 def _step(batch: DeviceBatch[Any], taken: Sequence[tuple[Lease, Ask]]) -> list[bytes]:
-    """On the device's thread: one step, and its replies as they go on the wire."""
+    """One step, and its replies as they go on the wire."""
     outcomes = batch.step([Order(lease.where, lease.outputs, ask.actions, ask.orders) for lease, ask in taken])
     return [reply_to(lease, ask.sequence, outcome) for (lease, ask), outcome in zip(taken, outcomes, strict=True)]
 
