@@ -5,6 +5,7 @@ its own, driven over `bench.worker`.
 """
 
 import asyncio
+import atexit
 import queue
 import time
 from collections import deque
@@ -45,6 +46,8 @@ class Asker(Protocol):
 
     def take(self, reply: Any) -> None: ...
 
+    def leave(self, channel: grpc.Channel) -> None: ...
+
 
 class Client:
     """One program.
@@ -62,6 +65,7 @@ class Client:
         with grpc.insecure_channel(address, options=client_options()) as channel:
             self._askers = [_ASKERS[target](channel, mode, **settings) for _ in range(in_flight)]
         self._runner = asyncio.Runner()
+        atexit.register(self._leave)  # or the next setting finds no games that are free
 
     def describe(self) -> dict[str, Any]:
         """What it runs on."""
@@ -77,6 +81,12 @@ class Client:
         sizes = [(one.request_bytes, one.response_bytes) for one in self._askers]
         request_bytes, response_bytes = np.mean(sizes, axis=0).tolist()
         return tally.result() | {"request_bytes": request_bytes, "response_bytes": response_bytes}
+
+
+    def _leave(self) -> None:
+        with grpc.insecure_channel(self._address, options=client_options()) as channel:
+            for asker in self._askers:
+                asker.leave(channel)
 
 
 class Tally:
@@ -131,6 +141,9 @@ class _Echo:
     def take(self, reply: bytes) -> None:
         del reply
 
+    def leave(self, channel: grpc.Channel) -> None:
+        del channel
+
 
 class _Lease:
     """Games on the server."""
@@ -168,6 +181,10 @@ class _Lease:
         if step.illegal.any():
             raise RuntimeError("a move drawn from the mask was called illegal")
 
+    def leave(self, channel: grpc.Channel) -> None:
+        stub: Any = engine_pb2_grpc.EngineStub(channel)
+        stub.Release(pb.ReleaseRequest(lease_id=self._lease.lease_id))
+
 
 class _State:
     """One game a call, as most environments over gRPC have it; its mask comes in `info`."""
@@ -198,6 +215,9 @@ class _State:
             self._start()
         else:
             self._state, self._mask = reply.state, (reply.info & _INFO_MASK).to_bytes(2, "little")[:1]
+
+    def leave(self, channel: grpc.Channel) -> None:
+        del channel
 
     def _start(self) -> None:
         self._state, self._mask = self._begin, bytes([self._policy.all])

@@ -17,3 +17,13 @@ def test_leases_outlive_the_pause_between_two_stretches(server: str, kind: str) 
         assert worker.ask(do="play", name="client", seconds=0.02)["calls"] >= 2
         time.sleep(2.5)
         assert worker.ask(do="play", name="client", seconds=0.02)["calls"] >= 2
+
+
+def test_a_client_that_ends_gives_its_games_back(server: str) -> None:
+    """Of 4,096 there are not enough for two of these."""
+    for _ in range(2):
+        with running("rpc.clients") as worker:
+            lease = {"target": "lease", "game": "kuhn_poker", "games": 2500, "outputs": ("mask:bits2:v1",)}
+            ways = {"kind": "threads", "mode": "stream", "in_flight": 1, "address": server}
+            worker.ask(do="build", name="client", **ways, **lease)
+            assert worker.ask(do="play", name="client", seconds=0.02)["calls"] >= 1
