@@ -9,7 +9,7 @@ import atexit
 import queue
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -303,11 +303,16 @@ async def _asyncio_unary(address: str, askers: Sequence[Asker], tally: Tally) ->
 
 async def _asyncio_stream(address: str, askers: Sequence[Asker], tally: Tally) -> None:
     waiting: deque[tuple[Asker, float]] = deque()
+    requests: asyncio.Queue[Any] = asyncio.Queue()
 
-    async def send(asker: Asker) -> None:
+    async def messages() -> AsyncIterator[Any]:
+        while (message := await requests.get()) is not None:
+            yield message
+
+    def send(asker: Asker) -> None:
         message = asker.ask(tally)
         waiting.append((asker, time.perf_counter()))
-        await stream.write(message)
+        requests.put_nowait(message)
 
     async def receive() -> tuple[Asker, float]:
         reply = await stream.read()
@@ -317,18 +322,20 @@ async def _asyncio_stream(address: str, askers: Sequence[Asker], tally: Tally) -
 
     async with grpc.aio.insecure_channel(address, options=client_options()) as channel:
         first = askers[0]
-        stream: Any = channel.stream_stream(first.path, first.write, first.read)()
-        await send(first)  # opens the channel
+        # gRPC takes the messages by itself: who waits for a large one to be sent, and reads nothing meanwhile, may wait
+        # for a server that waits for him to read.
+        stream: Any = channel.stream_stream(first.path, first.write, first.read)(messages())
+        send(first)  # opens the channel
         await receive()
         tally.begin()
         for asker in askers:
-            await send(asker)
+            send(asker)
         while waiting:
             asker, since = await receive()
             tally.count(since)
             if tally.running:
-                await send(asker)
-        await stream.done_writing()
+                send(asker)
+        requests.put_nowait(None)
         await stream.read()  # its end, as above
 
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from cartridge.bench.rpc.contest import _beside
 from cartridge.bench.worker import running
 
 OUTPUTS = ("obs:bits84:v1", "mask:bits7:v1")
@@ -27,3 +28,13 @@ def test_a_client_that_ends_gives_its_games_back(server: str) -> None:
             ways = {"kind": "threads", "mode": "stream", "in_flight": 1, "address": server}
             worker.ask(do="build", name="client", **ways, **lease)
             assert worker.ask(do="play", name="client", seconds=0.02)["calls"] >= 1
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_large_messages_on_the_way_do_not_wait_for_one_another(kind: str) -> None:
+    """More than a connection holds, both ways: a client that reads nothing while it sends may wait forever."""
+    size = 4 << 20
+    with _beside(("bench.rpc.servers", "echo")) as echo, running("rpc.clients") as worker:
+        what = {"target": "echo", "request_bytes": size, "response_bytes": size, "in_flight": 4}
+        worker.ask(do="build", name="client", kind=kind, mode="stream", address=echo.address, **what)
+        assert worker.ask(do="play", name="client", seconds=1.0)["calls"] >= 4
