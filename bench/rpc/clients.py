@@ -82,7 +82,6 @@ class Client:
         request_bytes, response_bytes = np.mean(sizes, axis=0).tolist()
         return tally.result() | {"request_bytes": request_bytes, "response_bytes": response_bytes}
 
-
     def _leave(self) -> None:
         with grpc.insecure_channel(self._address, options=client_options()) as channel:
             for asker in self._askers:

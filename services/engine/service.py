@@ -96,15 +96,13 @@ class EngineService:
     async def reset(self, request: pb.ResetRequest, context: Any) -> pb.ResetResponse:
         del context
         game = await self._stateless(request, "Reset", request.hint)
-        kind = ("reset", game)
-        begun = await self._device.call(stateless.reset, game, [request.seed], kind=kind)
+        begun = await self._device.call(stateless.reset, game, [request.seed], kind=("reset", game))
         return pb.ResetResponse(state=begun.states, obs=begun.observations)
 
     async def step(self, request: pb.StepRequest, context: Any) -> pb.StepResponse:
         del context
         game = await self._stateless(request, "Step")
-        kind = ("step", game)
-        return await self._device.call(stateless.step_one, game, request.state, request.action, kind=kind)
+        return await self._device.call(stateless.step_one, game, request.state, request.action, kind=("step", game))
 
     async def reset_batch(self, request: pb.ResetBatchRequest, context: Any) -> pb.ResetBatchResponse:
         del context
